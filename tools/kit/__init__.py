@@ -1,0 +1,1 @@
+"""What the tools share. Standard library only, so that it runs on a fresh machine."""
