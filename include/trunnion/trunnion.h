@@ -1,0 +1,5 @@
+/* Everything a service needs. */
+#pragma once
+
+#include <trunnion/log.h>
+#include <trunnion/service.h>
