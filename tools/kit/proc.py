@@ -27,7 +27,8 @@ class Process:
         stat = _stat(self.pid)
         if stat is None or stat[0] == "Z" or stat[1] != self.started:
             return False
-        return not self.mark or self.mark in _command_line(self.pid)
+        line = _command_line(self.pid)
+        return self.mark in line or not line  # Empty for an instant, while a program starts.
 
     def send(self, signum: int) -> None:
         if self.alive():
