@@ -20,7 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from kit.stack import Guard, Stack
+from kit.guard import Guard
+from kit.stack import Stack
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +34,7 @@ def stack():
         return
     folder = Path(tempfile.mkdtemp(prefix="trunnion-test-"))
     folder.chmod(0o755)  # The servers' own accounts have to get through.
-    guard = Guard(folder, reset=True)
+    guard = Guard("reset-stack", folder)
     own = Stack(folder)
     try:
         own.start()

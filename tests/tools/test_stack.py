@@ -109,9 +109,9 @@ def test_the_servers_go_when_the_program_that_guards_them_is_killed(tmp_path):
     program = (
         f"import sys, tempfile, time, pathlib\n"
         f"sys.path.insert(0, {str(ROOT / 'tools')!r})\n"
-        f"from kit.stack import Guard, Stack\n"
+        f"from kit.guard import Guard\nfrom kit.stack import Stack\n"
         f"folder = pathlib.Path(tempfile.mkdtemp(prefix='trunnion-test-')); folder.chmod(0o755)\n"
-        f"guard = Guard(folder, reset=True)\n"
+        f"guard = Guard('reset-stack', folder)\n"
         f"stack = Stack(folder); stack.start()\n"
         f"print(folder, stack.postgres.process.pid, stack.rabbit.process.pid,\n"
         f"      stack.rabbit.epmd.pid, flush=True)\n"

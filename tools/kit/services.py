@@ -3,24 +3,30 @@
 A service's folder says all that the tools need to run it, so that a new one
 touches no shared file. `service.env` holds NAME=value lines: PORT is the port
 it likes to have, and any other is put into the service's environment. The
-program is build/services/NAME/NAME and the database is called NAME.
+program is build/services/NAME/NAME and the database is called NAME (with _ for -).
 """
 
-from dataclasses import dataclass
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from .paths import SERVICES
+from . import proc
+from .paths import ROOT, SERVICES
 
 
 @dataclass(frozen=True)
 class Service:
     name: str
     folder: Path
-    env: dict[str, str]
+    env: dict[str, str] = field(hash=False)
 
     @property
     def database(self) -> str:
-        return self.name
+        return self.name.replace("-", "_")
 
     @property
     def port(self) -> int:
@@ -39,6 +45,63 @@ def discover() -> list[Service]:
             raise ValueError(f"{fragment}: PORT is missing")
         found.append(Service(fragment.parent.name, fragment.parent, env))
     return found
+
+
+def settings(service: Service, dotenv: dict[str, str]) -> dict[str, str]:
+    """What service.env, .env and the shell say about a service; the later wins.
+
+    In .env a name that has the service in front of it is for that service alone. The shell may
+    name DATABASE_URL, PORT and AMQP_URL for something else altogether: those it only gets from
+    .env, and the first two only with the service's name.
+    """
+    prefix = service.name.upper().replace("-", "_") + "_"
+    own = {name.removeprefix(prefix): value for name, value in dotenv.items()
+           if name.startswith(prefix)}
+    for name in ("DATABASE_URL", "PORT"):
+        if name in dotenv:
+            raise ValueError(f".env: {name} is a service's own: write {prefix}{name}")
+    merged = {**service.env, **dotenv, **own}
+    shell = {name: os.environ[name] for name in merged if name in os.environ}
+    for name in ("DATABASE_URL", "PORT", "AMQP_URL"):
+        shell.pop(name, None)
+    return {**merged, **shell}
+
+
+def start(service: Service, build: Path, env: dict[str, str], log: Path) -> proc.Process:
+    """Starts a service with `env` on top of the shell's environment; its output goes to `log`."""
+    program = service.program(build)
+    if not program.exists():
+        raise FileNotFoundError(f"{program} was not built")
+    inherited = {name: value for name, value in os.environ.items()
+                 if name not in ("DATABASE_URL", "AMQP_URL", "PORT", "HOST")}
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists():
+        log.replace(log.with_suffix(".log.before"))
+    return proc.spawn([str(program)], log, str(program), env={**inherited, **env}, cwd=str(ROOT))
+
+
+def readiness(url: str) -> str:
+    """What /readyz says: "ready", "degraded", "unavailable", "draining", or "" for no answer."""
+    try:
+        with urllib.request.urlopen(url + "/readyz", timeout=2) as answer:
+            return json.load(answer)["status"]
+    except urllib.error.HTTPError as error:
+        try:
+            return json.load(error)["status"]
+        except (ValueError, KeyError):
+            return f"HTTP {error.code}"
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
+def wait_ready(process: proc.Process, url: str, seconds: float) -> str:
+    """Waits until it says "ready"; returns its last word, which is another if it ended first."""
+    deadline = time.monotonic() + seconds
+    while True:
+        said = readiness(url)
+        if said == "ready" or not process.alive() or time.monotonic() > deadline:
+            return said
+        time.sleep(0.02)
 
 
 def read_env(path: Path) -> dict[str, str]:

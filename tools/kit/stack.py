@@ -17,7 +17,6 @@ import os
 import secrets
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 from . import proc, rabbitmq
@@ -210,28 +209,6 @@ class Stack:
         with open(self.folder / "lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-class Guard:
-    """Stops a stack when the program that holds this has gone, however it went.
-
-    A small process waits at the other end of a pipe, which the kernel closes
-    for us even when we are killed with SIGKILL.
-    """
-
-    def __init__(self, folder: Path, reset: bool = False):
-        tools = str(Path(__file__).resolve().parents[1])
-        command = [sys.executable, "-m", "kit.guard", str(folder)] + (["--reset"] if reset else [])
-        self._handle = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL, start_new_session=True,
-                                        env={**os.environ, "PYTHONPATH": tools}, cwd="/")
-
-    def dismiss(self) -> None:
-        """The stack was stopped in the ordinary way, or is to stay."""
-        with contextlib.suppress(OSError):
-            self._handle.stdin.write(b"dismiss\n")
-            self._handle.stdin.close()
-        self._handle.wait()
 
 
 def _to_json(process: proc.Process | None) -> dict | None:

@@ -1,0 +1,147 @@
+"""Starts services as an operator would, and stops them as an orchestrator would.
+
+How an implementation is started is said here alone. ITEMS_COMMAND and ACTIVITY_COMMAND hold
+command lines; without them it is the program in BUILD_DIR (default: build), where the C services
+are. All else that a service is told is in its environment.
+"""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import requests
+from kit.paths import ROOT, SERVICES
+from kit.ports import LOOPBACK, free_port
+from kit.services import read_env
+
+from .client import Client
+from .contract import Document
+
+READY_SECONDS = 30
+STOP_SECONDS = 30
+# What a sanitizer writes to standard error when it has found something.
+SANITIZER_MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:",
+                   "WARNING: ThreadSanitizer", "ERROR: ThreadSanitizer")
+# A service inherits nothing else of ours.
+_INHERITED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "ASAN_OPTIONS", "LSAN_OPTIONS",
+              "UBSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE", "NODE_PATH", "PYTHONPATH")
+
+
+def build_dir() -> Path:
+    return (ROOT / os.environ.get("BUILD_DIR", "build")).resolve()
+
+
+def command(name: str) -> list[str]:
+    said = os.environ.get(f"{name.upper()}_COMMAND")
+    return shlex.split(said) if said else [str(build_dir() / "services" / name / name)]
+
+
+def own_environment(name: str) -> dict[str, str]:
+    """What services/<name>/service.env gives the service wherever it runs."""
+    fragment = SERVICES / name / "service.env"
+    values = read_env(fragment) if fragment.exists() else {}
+    values.pop("PORT", None)
+    return values
+
+
+class Service:
+    """One process of a service. `env` is added to what it needs; a value of None takes one away."""
+
+    def __init__(self, name: str, env: dict[str, str | None], folder: Path, label: str):
+        self.name, self.label = name, label
+        self.port = free_port()
+        base = {key: os.environ[key] for key in _INHERITED if key in os.environ}
+        wanted = base | own_environment(name) | {"HOST": LOOPBACK, "PORT": str(self.port)} | env
+        self.env = {key: value for key, value in wanted.items() if value is not None}
+        self.url = f"http://{LOOPBACK}:{self.port}"
+        self.out, self.err = folder / f"{label}.out", folder / f"{label}.err"
+        self.process: subprocess.Popen | None = None
+        self.was_ended = False  # By the test; a service that ended by itself has crashed.
+        self._document: Document | None = None
+        self.http = Client(self.url, self)           # /livez, /openapi.json, ...
+        self.api = Client(self.url + "/api/v1", self)  # /items, /activities, ...
+
+    # ---- Life ---------------------------------------------------------------
+
+    def start(self, ready: bool = True) -> "Service":
+        with open(self.out, "ab") as out, open(self.err, "ab") as err:
+            # setpriv becomes the service; the kernel ends it when we are gone, however we went.
+            self.process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", *command(self.name)], env=self.env,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True)
+        self.was_ended = False
+        if ready:
+            self.wait_ready()
+        return self
+
+    def wait_ready(self, seconds: float = READY_SECONDS) -> None:
+        deadline = time.monotonic() + seconds
+        last = "no answer yet"
+        while time.monotonic() < deadline:
+            assert self.running(), f"{self.label} ended with {self.process.returncode} before it " \
+                                   f"was ready:\n{self.last_words()}"
+            try:
+                reply = requests.get(self.url + "/readyz", timeout=2)
+                last = f"{reply.status_code}: {reply.text}"
+                if reply.status_code == 200:
+                    return
+            except requests.RequestException as error:
+                last = repr(error)
+            time.sleep(0.02)
+        raise AssertionError(f"{self.label} is not ready: {last}\n{self.last_words()}")
+
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    def wait_exit(self, seconds: float = STOP_SECONDS) -> int:
+        self.was_ended = True
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.label} still runs {seconds} s after it was asked to stop"
+                                 f"\n{self.last_words()}") from None
+
+    def stop(self) -> None:
+        """The clean stop that every service owes: exit status 0, and no sanitizer complained."""
+        assert self.running(), f"{self.label} had ended by itself, with status " \
+                               f"{self.process.returncode}:\n{self.last_words()}"
+        self.terminate()
+        status = self.wait_exit()
+        self.assert_no_sanitizer_report()
+        assert status == 0, f"{self.label} ended with {status}:\n{self.last_words()}"
+
+    def kill9(self) -> None:
+        self.was_ended = True
+        self.process.kill()
+        self.process.wait(10)
+
+    # ---- What it said -------------------------------------------------------
+
+    def logs(self) -> list[dict]:
+        """The lines of its log; each one must be a JSON object."""
+        return [json.loads(line) for line in self.out.read_text().splitlines()]
+
+    def last_words(self, lines: int = 25) -> str:
+        said = []
+        for path in (self.out, self.err):
+            text = path.read_text(errors="replace") if path.exists() else ""
+            said += [f"--- {path.name}", *text.splitlines()[-lines:]]
+        return "\n".join(said)
+
+    def assert_no_sanitizer_report(self) -> None:
+        text = self.err.read_text(errors="replace")
+        assert not any(mark in text for mark in SANITIZER_MARKS), text[-8000:]
+
+    def document(self) -> Document:
+        """Its OpenAPI document, as it serves it."""
+        if self._document is None:
+            reply = requests.get(self.url + "/openapi.json", timeout=10)
+            self._document = Document(reply.json())
+        return self._document
