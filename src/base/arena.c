@@ -136,7 +136,7 @@ static block *make_room(tn_arena *arena, size_t bytes)
 void *tn__arena_take(tn_arena *arena, size_t bytes)
 {
     if (bytes > SIZE_MAX / 2)
-        return tn__xmalloc(bytes); /* never succeeds, and says so */
+        tn__die("out of memory");
     block *b = arena->current;
     if (room_for(bytes) > b->size - b->used)
         b = make_room(arena, bytes);

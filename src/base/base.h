@@ -15,6 +15,9 @@ size_t tn__arena_used(const tn_arena *arena);
 void *tn__xmalloc(size_t bytes);
 void *tn__xcalloc(size_t n, size_t bytes);
 void *tn__xrealloc(void *p, size_t bytes);
+/* Ends the process with a log line (status EX_OSERR): something is gone that nothing works without.
+ * `message` is a constant without characters that JSON escapes. */
+_Noreturn void tn__die(const char *message);
 
 /* Bytes that grow, in an arena (`arena` set) or on the heap (NULL; free with tn__buf_deinit). */
 typedef struct {

@@ -32,7 +32,7 @@ void tn__buf_reserve(tn__buf *buf, size_t more)
     if (more <= buf->cap - buf->len)
         return;
     if (more > TN__BUF_BYTES_MAX - buf->len)
-        tn__xmalloc(SIZE_MAX); /* ends the process */
+        tn__die("a buffer outgrew its limit");
     size_t cap = grown_cap(buf, more);
     if (buf->arena != NULL)
         buf->data = tn__arena_grow(buf->arena, buf->data, buf->cap, cap);

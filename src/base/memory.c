@@ -8,17 +8,31 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+static void put(const char *text, size_t n)
+{
+    ssize_t written = write(STDOUT_FILENO, text, n);
+    (void)written; /* nothing is left to try */
+}
+
+_Noreturn void tn__die(const char *message)
+{
+    char line[256] = "{\"timestamp\":\"";
+    static const char middle[] = "\",\"level\":\"error\",\"message\":\"";
+    size_t n = strlen(line), len = strlen(message);
+    tn__time_write(tn_now(), line + n);
+    n += 27;
+    memcpy(line + n, middle, sizeof middle - 1);
+    n += sizeof middle - 1;
+    len = len < sizeof line - n - 3 ? len : sizeof line - n - 3;
+    memcpy(line + n, message, len);
+    memcpy(line + n + len, "\"}\n", 3);
+    put(line, n + len + 3);
+    _exit(EX_OSERR);
+}
+
 static _Noreturn void out_of_memory(void)
 {
-    static const char head[] = "{\"timestamp\":\"";
-    static const char tail[] = "\",\"level\":\"error\",\"message\":\"out of memory\"}\n";
-    char line[sizeof head - 1 + 27 + sizeof tail - 1];
-    memcpy(line, head, sizeof head - 1);
-    tn__time_write(tn_now(), line + sizeof head - 1);
-    memcpy(line + sizeof head - 1 + 27, tail, sizeof tail - 1);
-    ssize_t written = write(STDOUT_FILENO, line, sizeof line);
-    (void)written; /* nothing is left to try */
-    _exit(EX_OSERR);
+    tn__die("out of memory");
 }
 
 void *tn__xmalloc(size_t bytes)

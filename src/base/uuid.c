@@ -38,7 +38,7 @@ static void forget(void)
 static void watch_forks(void)
 {
     if (pthread_atfork(NULL, NULL, forget) != 0)
-        tn__xmalloc(SIZE_MAX); /* its only failure is ENOMEM */
+        tn__die("out of memory"); /* its only failure */
 }
 
 static void refill(void)
