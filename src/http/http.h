@@ -25,6 +25,8 @@ typedef struct {
     const char *content_type;
     const char *content_encoding; /* NULL: none */
     const char *cache_control;    /* NULL: no-store */
+    const char *etag;             /* quoted; NULL: none. An If-None-Match that names it: 304 */
+    int retry_after_s;            /* 0: none */
     tn_str body;                  /* in the request's arena, or static */
 } tn__page;
 typedef struct {
@@ -43,6 +45,9 @@ typedef struct {
     bool access_log;
     const tn__page_route *pages;
     size_t n_pages;
+    /* Until tn__http_start(), pages are served and routes answer 503 with Retry-After: the tables
+     * may not be there yet. */
+    bool closed;
 } tn__http_options;
 
 typedef struct tn__http tn__http;
@@ -53,6 +58,9 @@ int tn__http_port(int listen_fd);
 
 /* Serves on `listen_fd`, which it takes over, on the loop's thread. */
 tn__http *tn__http_open(tn__loop *loop, int listen_fd, const tn__http_options *options);
+/* Opens the routes of a server that was opened `closed`; from now on commits wake `relay` (which may
+ * be NULL). */
+void tn__http_start(tn__http *http, tn__relay *relay);
 /* Stops accepting, ends streams and idle connections, lets requests in flight finish. Calls
  * done(arg) when there is none left. */
 void tn__http_drain(tn__http *http, void (*done)(void *arg), void *arg);
