@@ -18,9 +18,9 @@
 
 #define QUEUE_BYTES_MAX (1024 * 1024)
 #define VALUE_BYTES_MAX 4096
-#define FIELDS_MAX 32
+#define FIELDS_MAX      32
 #define LINE_KEPT_BYTES (16 * 1024)
-#define CLOSE_MS 1000
+#define CLOSE_MS        1000
 
 static struct {
     tn__log_queue *queue;

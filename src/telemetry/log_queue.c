@@ -18,9 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NAP_MS 10
-#define POLL_MS 100
-#define WRITE_MAX (64 * 1024)
+#define NAP_MS     10
+#define POLL_MS    100
+#define WRITE_MAX  (64 * 1024)
 #define FIRST_ROOM 4096
 
 struct tn__log_queue {

@@ -17,11 +17,11 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define CELLS_MAX (64 * 1024)
+#define CELLS_MAX   (64 * 1024)
 #define CELLS_BYTES (CELLS_MAX * sizeof(_Atomic double))
-#define CELLS_KEPT 4096 /* for the series "other" */
-#define BUCKETS 1024
-#define LABELS_MAX 8
+#define CELLS_KEPT  4096 /* for the series "other" */
+#define BUCKETS     1024
+#define LABELS_MAX  8
 #define OTHER_VALUE "other"
 
 typedef struct block {

@@ -24,7 +24,7 @@ struct tn__family {
     double *bounds;
     size_t n_bounds;
     tn__metric *first, *last; /* series, in the order of their making */
-    tn__metric *other; /* counts what found no room */
+    tn__metric *other;        /* counts what found no room */
     tn__family *next;
 };
 

@@ -13,9 +13,9 @@
 
 /* Where the fields stand behind the ")" that ends the name (proc(5), /proc/pid/stat). */
 #define FIELDS_AFTER_NAME 3
-#define FIELD_STARTTIME 22
-#define FIELD_VSIZE 23
-#define FIELD_RSS 24
+#define FIELD_STARTTIME   22
+#define FIELD_VSIZE       23
+#define FIELD_RSS         24
 
 static void write_value(
     tn__buf *out, const char *name, const char *help, tn__metric_kind kind, double v)

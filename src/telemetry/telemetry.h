@@ -17,7 +17,7 @@ uint64_t tn__log_dropped(void);
 typedef struct {
     tn_str request_id;
     tn_str trace_id; /* 32 hex digits */
-    tn_str span_id; /* 16 hex digits */
+    tn_str span_id;  /* 16 hex digits */
 } tn__log_context;
 /* Set at the start of a request or a message and NULL at its end; it is the current coroutine's, or
  * outside any the thread's (tn__co_slot). */
@@ -52,8 +52,8 @@ tn__metric *tn__gauge(const char *name, const char *help, const tn__label *label
 tn__metric *tn__histogram(const char *name, const char *help, const double *bounds, size_t n_bounds,
     const tn__label *labels, size_t n);
 /* Any thread. A gauge is either added to, by any number of threads, or set: not both. */
-void tn__metric_add(tn__metric *metric, double v); /* counter: v >= 0; gauge: any */
-void tn__metric_set(tn__metric *metric, double v); /* gauge */
+void tn__metric_add(tn__metric *metric, double v);     /* counter: v >= 0; gauge: any */
+void tn__metric_set(tn__metric *metric, double v);     /* gauge */
 void tn__metric_observe(tn__metric *metric, double v); /* histogram */
 /* The text of /metrics: Prometheus text format 0.0.4. */
 void tn__metrics_write(tn__buf *out);

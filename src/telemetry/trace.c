@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#define HEADER_LEN 55
-#define TRACE_AT 3
-#define SPAN_AT 36
-#define FLAGS_AT 53
-#define FLAG_SAMPLED 0x01
+#define HEADER_LEN    55
+#define TRACE_AT      3
+#define SPAN_AT       36
+#define FLAGS_AT      53
+#define FLAG_SAMPLED  0x01
 #define RANDOM_BUFFER 256
 
 static int hex_digit(char c)
