@@ -45,7 +45,10 @@ void *tn__xmalloc(size_t bytes)
 
 void *tn__xcalloc(size_t n, size_t bytes)
 {
-    void *p = n == 0 || bytes == 0 ? calloc(1, 1) : calloc(n, bytes);
+    size_t all;
+    if (__builtin_mul_overflow(n, bytes, &all) || all > PTRDIFF_MAX)
+        out_of_memory();
+    void *p = calloc(1, all == 0 ? 1 : all);
     if (p == NULL)
         out_of_memory();
     return p;

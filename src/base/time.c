@@ -8,8 +8,8 @@
 #include <assert.h>
 #include <time.h>
 
-#define DAY_US INT64_C(86400000000)
-#define YEAR_0_US (INT64_C(-719528) * DAY_US)
+#define DAY_US        INT64_C(86400000000)
+#define YEAR_0_US     (INT64_C(-719528) * DAY_US)
 #define YEAR_10000_US (INT64_C(2932897) * DAY_US)
 
 static int64_t clock_us(clockid_t clock)
@@ -158,11 +158,13 @@ static bool read_offset(const char **at, const char *end, int *seconds)
 
 bool tn__time_parse(tn_str s, tn_time *t)
 {
+    if (s.len == 0)
+        return false;
     const char *at = s.data, *end = s.data + s.len;
     int64_t days;
     int clock, fraction, offset;
     bool leap;
-    bool ok = s.len > 0 && read_date(&at, end, &days) && read_char(&at, end, 'T') &&
+    bool ok = read_date(&at, end, &days) && read_char(&at, end, 'T') &&
         read_clock(&at, end, &clock, &leap) && read_fraction(&at, end, &fraction) &&
         read_offset(&at, end, &offset) && at == end;
     if (!ok)

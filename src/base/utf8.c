@@ -6,7 +6,7 @@
 #include <assert.h>
 
 typedef struct {
-    size_t len; /* 0: no character starts with this byte */
+    size_t len;                           /* 0: no character starts with this byte */
     unsigned char second_min, second_max; /* overlongs and surrogates differ in the second byte */
 } lead;
 

@@ -17,7 +17,7 @@
 
 enum { POOL_BYTES = 256 }; /* getrandom() never gives less than asked up to this */
 
-#define LOW_BITS_MAX ((UINT64_C(1) << 62) - 1)
+#define LOW_BITS_MAX  ((UINT64_C(1) << 62) - 1)
 #define HIGH_BITS_MAX 0xFFF
 
 /* Of the thread, since neither locks nor the order between threads are worth their price. */
