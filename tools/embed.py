@@ -56,14 +56,16 @@ def assets(name: str, files: list[Path]) -> str:
         shown = file.stem if gzipped else file.name
         media_type = MEDIA_TYPES.get(Path(shown).suffix, "application/octet-stream")
         # The terminating zero is not counted; it spares an empty file an empty array.
-        arrays.append(f"static const unsigned char {name}_{number}[] = {{\n{numbers(data)} 0\n}};\n")
+        arrays.append(f"static const unsigned char {name}_{number}[] = {{\n"
+                      f"{numbers(data)} 0\n}};\n")
         rows.append(f"    {{ {literal(shown)}, {literal(media_type)}, {str(gzipped).lower()}, "
                     f"{name}_{number}, {len(data)} }},\n")
     # C has no empty array: the last row is a mark that is not counted.
     rows.append("    { NULL, NULL, false, NULL, 0 },\n")
     return ("#include <stdbool.h>\n#include <stddef.h>\n\n" + "".join(arrays) +
-            f"\nstatic const struct {name} {{\n    const char *name, *media_type;\n    bool gzipped;\n"
-            f"    const unsigned char *data;\n    size_t len;\n}} {name}[] = {{\n{''.join(rows)}}};\n"
+            f"\nstatic const struct {name} {{\n    const char *name, *media_type;\n"
+            f"    bool gzipped;\n    const unsigned char *data;\n    size_t len;\n"
+            f"}} {name}[] = {{\n{''.join(rows)}}};\n"
             f"\nstatic const size_t {name}_count = {len(files)};\n")
 
 

@@ -140,7 +140,7 @@ class Postgres:
         return len(lines) >= 8 and lines[0] == str(self.process.pid) and lines[7].strip() == "ready"
 
     def _forget_the_dead(self) -> None:
-        """Removes a pid file whose id now belongs to a stranger, for which PostgreSQL would wait."""
+        """Removes a pid file whose id is a stranger's now, for which PostgreSQL would wait."""
         pid_file = self.data / "postmaster.pid"
         try:
             pid = int(pid_file.read_text().split()[0])
@@ -191,9 +191,6 @@ class Postgres:
 
     # ---- Programs -----------------------------------------------------------
 
-    def program_for_users(self, name: str) -> Path:
-        return self._program(name)
-
     def _program(self, name: str) -> Path:
         """The program of the release that made the data, for another can't read it."""
         wanted = None
@@ -205,8 +202,8 @@ class Postgres:
         if wanted is None:
             return found[max(found)] / name
         if int(wanted) not in found:
-            raise PostgresError(f"the data in {self.data} is PostgreSQL {wanted}'s, and here is only "
-                                f"{max(found)}; `tools/stack reset` throws the data away")
+            raise PostgresError(f"the data in {self.data} is PostgreSQL {wanted}'s, and here is "
+                                f"only {max(found)}; `tools/stack reset` throws the data away")
         return found[int(wanted)] / name
 
     def _command(self, name: str, *args: str) -> None:

@@ -130,6 +130,7 @@ def _stat(pid: int) -> tuple[str, int] | None:
 
 def _command_line(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        line = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return ""
+    return line.replace(b"\0", b" ").decode("utf-8", "replace")

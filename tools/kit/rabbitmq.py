@@ -88,9 +88,9 @@ class Rabbit:
         deadline = time.monotonic() + START_SECONDS
         while not self._speaks_amqp():
             if not self.process.alive():
-                raise RabbitError(f"RabbitMQ ended at its start; its log ends:\n{self._last_words()}")
+                raise RabbitError(f"RabbitMQ ended at its start:\n{self._last_words()}")
             if time.monotonic() > deadline:
-                raise RabbitError(f"RabbitMQ did not start; its log ends:\n{self._last_words()}")
+                raise RabbitError(f"RabbitMQ did not start:\n{self._last_words()}")
             time.sleep(0.05)
 
     def start(self) -> None:
@@ -112,9 +112,10 @@ class Rabbit:
 
     def control(self, *args: str, timeout: int = 60) -> str:
         """rabbitmqctl for this broker."""
-        done = subprocess.run([str(PROGRAMS / "rabbitmqctl"), "--quiet", "--node", self.node, *args],
-                              env=self._env(), cwd=self.home, capture_output=True, text=True,
-                              timeout=timeout, **(self.user.popen_args() if self.user else {}))
+        command = [str(PROGRAMS / "rabbitmqctl"), "--quiet", "--node", self.node, *args]
+        done = subprocess.run(command, env=self._env(), cwd=self.home, capture_output=True,
+                              text=True, timeout=timeout,
+                              **(self.user.popen_args() if self.user else {}))
         if done.returncode != 0:
             raise RabbitError(f"rabbitmqctl {' '.join(args)}: {done.stdout}{done.stderr}".strip())
         return done.stdout
