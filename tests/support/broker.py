@@ -115,6 +115,12 @@ class Broker:
         channel.close()
         return reply
 
+    def bind(self, queue: str, pattern: str) -> None:
+        self._channel.queue_bind(queue, EVENTS, pattern)
+
+    def unbind(self, queue: str, pattern: str) -> None:
+        self._channel.queue_unbind(queue, EVENTS, pattern)
+
     def purge(self, queue: str) -> None:
         if self.exists(queue):
             channel = self._connection.channel()
