@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #define FILE_BYTES_MAX (64 * 1024)
-#define FOUND_MAX 200 /* of a value that is shown in a fault */
-#define WORKERS_MAX 64
+#define FOUND_MAX      200 /* of a value that is shown in a fault */
+#define WORKERS_MAX    64
 
 static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
 static const char *const samplers[] = { "always_on", "always_off", "traceidratio",
@@ -336,8 +336,8 @@ static origin find_value(const reading *r, const tn__variable *variable, tn_str 
     return value != NULL ? SET : UNSET;
 }
 
-static bool is_needed(
-    const tn__variable *variable, const tn_service *service, tn__config_purpose purpose)
+static bool is_needed(const tn__variable *variable, const tn_service *service,
+    tn__config_purpose purpose)
 {
     if (variable->need == TN__NEEDED_FOR_MESSAGES) {
         return purpose == TN__TO_RUN && service->events.n + service->subscriptions.n > 0;

@@ -50,12 +50,12 @@ typedef struct {
     tn__variable_kind kind;
     size_t offset;
     tn__variable_need need;
-    const char *fallback; /* As it would be written; NULL: none. */
+    const char *fallback;       /* As it would be written; NULL: none. */
     const char *fallback_shown; /* What --help says of it when it isn't a constant. */
-    int64_t min, max; /* INT and REAL, both included */
+    int64_t min, max;           /* INT and REAL, both included */
     const char *const *choices; /* CHOICE; ends with NULL, the value is the index */
     bool (*check)(tn_str text); /* TEXT and SECRET_URL; NULL: anything */
-    const char *allowed; /* what `check` allows */
+    const char *allowed;        /* what `check` allows */
     const char *help;
 } tn__variable;
 

@@ -46,8 +46,8 @@ static const char *default_text(const tn__variable *variable, const tn_service *
     return needed ? "none, it must be set" : "none";
 }
 
-static void add_variable(
-    tn__buf *out, tn_arena *arena, const tn_service *service, const tn__variable *variable)
+static void add_variable(tn__buf *out, tn_arena *arena, const tn_service *service,
+    const tn__variable *variable)
 {
     if (variable->group != NULL) {
         tn__buf_printf(out, "\n%s:\n", variable->group);
@@ -85,8 +85,8 @@ void tn__config_help(tn__buf *out, tn_arena *arena, const tn_service *service)
         "the configuration is wrong.\n");
 }
 
-static void add_value(
-    tn__buf *out, tn_arena *arena, const tn__variable *variable, const void *value)
+static void add_value(tn__buf *out, tn_arena *arena, const tn__variable *variable,
+    const void *value)
 {
     switch (variable->kind) {
     case TN__VARIABLE_TEXT:
