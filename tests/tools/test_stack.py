@@ -72,6 +72,8 @@ def test_a_stale_pid_file_of_a_stranger_is_no_obstacle(stack):
 def test_a_process_that_took_over_an_id_is_never_signalled():
     sleeper = subprocess.Popen(["sleep", "60"])
     try:
+        while not proc._command_line(sleeper.pid):
+            time.sleep(0.01)
         honest = proc.Process(sleeper.pid, proc._stat(sleeper.pid)[1], "sleep")
         assert honest.alive()
         for impostor in (proc.Process(sleeper.pid, honest.started - 1, "sleep"),
