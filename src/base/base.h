@@ -47,7 +47,7 @@ void tn__json_str(tn__buf *buf, tn_str s);
 /* The shortest text that reads back as the same double; NaN and infinities become null. */
 void tn__json_real(tn__buf *buf, double v);
 void tn__json_uuid(tn__buf *buf, tn_uuid id); /* quoted */
-void tn__json_time(tn__buf *buf, tn_time t); /* quoted */
+void tn__json_time(tn__buf *buf, tn_time t);  /* quoted */
 
 /* 36 characters or nothing else; upper case is read too. False when it isn't a UUID. */
 bool tn__uuid_parse(tn_str s, tn_uuid *id);

@@ -122,14 +122,16 @@ bool tn__uuid_parse(tn_str s, tn_uuid *id)
     if (s.len != 36)
         return false;
     const char *at = s.data;
-    for (size_t i = 0; i < sizeof id->b; i++) {
+    tn_uuid read;
+    for (size_t i = 0; i < sizeof read.b; i++) {
         if (has_dash(i) && *at++ != '-')
             return false;
         int high = hex_value(*at++), low = hex_value(*at++);
         if (high < 0 || low < 0)
             return false;
-        id->b[i] = (uint8_t)(high << 4 | low);
+        read.b[i] = (uint8_t)(high << 4 | low);
     }
+    *id = read;
     return true;
 }
 

@@ -64,8 +64,8 @@ void tn__context_init_thread(tn__context *context)
 #endif
 }
 
-void tn__context_init(
-    tn__context *context, char *low, size_t bytes, void (*entry)(void *), void *arg)
+void tn__context_init(tn__context *context, char *low, size_t bytes, void (*entry)(void *),
+    void *arg)
 {
     *context = (tn__context){ 0 };
 #if TN__ASAN

@@ -32,8 +32,8 @@ void tn__context_init_thread(tn__context *context);
 
 /* A context that will call entry(arg) on the stack of `bytes` at `low` when it is switched to.
  * `entry` must begin with tn__context_entered() and never return. */
-void tn__context_init(
-    tn__context *context, char *low, size_t bytes, void (*entry)(void *), void *arg);
+void tn__context_init(tn__context *context, char *low, size_t bytes, void (*entry)(void *),
+    void *arg);
 /* The first thing on a new stack; `from` is the context that switched to it. */
 void tn__context_entered(tn__context *from);
 

@@ -19,8 +19,8 @@ tn__loop *tn__loop_open(void);
 void tn__loop_close(tn__loop *loop);
 /* Runs until tn__loop_stop(). */
 void tn__loop_run(tn__loop *loop);
-void tn__loop_stop(tn__loop *loop); /* any thread */
-tn__loop *tn__loop_current(void); /* of this thread, or NULL */
+void tn__loop_stop(tn__loop *loop);            /* any thread */
+tn__loop *tn__loop_current(void);              /* of this thread, or NULL */
 int64_t tn__loop_now_us(const tn__loop *loop); /* monotonic, read once a turn */
 
 /* A file descriptor that is watched. Embed it in the owner. `events` are EPOLLIN and so on. */

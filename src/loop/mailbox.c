@@ -63,9 +63,10 @@ void tn__mailbox_open(tn__loop *loop)
     box->bell_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (box->bell_fd < 0)
         tn__die("no file descriptor for an event loop");
-    box->watch = (tn__watch){
-        .fd = box->bell_fd, .events = EPOLLIN, .on_ready = on_bell, .owner = loop
-    };
+    box->watch = (tn__watch){ .fd = box->bell_fd,
+        .events = EPOLLIN,
+        .on_ready = on_bell,
+        .owner = loop };
     tn__watch_start(loop, &box->watch);
 }
 
@@ -88,8 +89,8 @@ void tn__loop_post(tn__loop *loop, void (*fn)(void *arg), void *arg)
     tn__letter *newest = atomic_load_explicit(&loop->mailbox.newest, memory_order_relaxed);
     do
         letter->next = newest;
-    while (!atomic_compare_exchange_weak_explicit(
-        &loop->mailbox.newest, &newest, letter, memory_order_release, memory_order_relaxed));
+    while (!atomic_compare_exchange_weak_explicit(&loop->mailbox.newest, &newest, letter,
+        memory_order_release, memory_order_relaxed));
     if (newest == NULL) /* the letter itself may be gone by now */
         tn__mailbox_ring(loop);
 }

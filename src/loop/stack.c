@@ -16,7 +16,7 @@
 #include <valgrind/valgrind.h>
 #else
 #define VALGRIND_STACK_REGISTER(low, high) 0U
-#define VALGRIND_STACK_DEREGISTER(id) (void)(id)
+#define VALGRIND_STACK_DEREGISTER(id)      (void)(id)
 #endif
 
 enum { WARM_MAX = 128, COLD_MAX = 384, GUARD_BYTES = 64 * 1024 };

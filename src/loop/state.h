@@ -53,7 +53,7 @@ struct tn__loop {
     tn__mailbox mailbox;
 
     tn__context context; /* of the thread's own stack */
-    tn__co *co; /* that runs now */
+    tn__co *co;          /* that runs now */
     tn__co_queue ready;
     tn__co *ended; /* freed at the end of the turn */
     size_t n_alive;

@@ -107,6 +107,6 @@ int tn__timers_wait_ms(const tn__loop *loop)
     if (at_us <= now_us)
         return 0;
     if (at_us - now_us > INT64_C(60000000))
-        return 60000; /* so far away that an extra turn costs nothing */
+        return 60000;                            /* so far away that an extra turn costs nothing */
     return (int)((at_us - now_us + 999) / 1000); /* rounded up: never early */
 }

@@ -12,9 +12,9 @@
 #include "base/base.h"
 
 /* The bytes of `s` are those of `z`. */
-#define assert_str(s, z) \
-    do { \
-        tn_str got_ = (s); \
-        assert_int_equal(got_.len, strlen(z)); \
-        assert_memory_equal(got_.data, (z), strlen(z)); \
+#define assert_str(s, z)                                                                           \
+    do {                                                                                           \
+        tn_str got_ = (s);                                                                         \
+        assert_int_equal(got_.len, strlen(z));                                                     \
+        assert_memory_equal(got_.data, (z), strlen(z));                                            \
     } while (0)
