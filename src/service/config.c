@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_BYTES_MAX (64 * 1024)
+#define FILE_BYTES_MAX 65536
 #define FOUND_MAX      200 /* of a value that is shown in a fault */
 #define WORKERS_MAX    64
 
@@ -25,11 +25,11 @@ const tn__variable tn__variables[] = {
       .help = "The address to listen on." },
     { NULL, "PORT", TN__VARIABLE_INT, AT(port), .fallback = "8080", .min = 0, .max = 65535,
       .help = "The TCP port to listen on; 0 takes a free one and logs it." },
-    { NULL, "DATABASE_URL", TN__VARIABLE_SECRET_URL, AT(database_url), TN__NEEDED,
+    { NULL, "DATABASE_URL", TN__VARIABLE_SECRET_URL, .need = TN__NEEDED, AT(database_url),
       .check = tn__check_database_url,
       .allowed = "postgresql://user:password@host:port/database",
       .help = "The service's own PostgreSQL database." },
-    { NULL, "AMQP_URL", TN__VARIABLE_SECRET_URL, AT(amqp_url), TN__NEEDED_FOR_MESSAGES,
+    { NULL, "AMQP_URL", TN__VARIABLE_SECRET_URL, .need = TN__NEEDED_FOR_MESSAGES, AT(amqp_url),
       .check = tn__check_amqp_url,
       .allowed = "amqp://user:password@host:port/vhost, or amqps://",
       .help = "RabbitMQ. Needed when the service publishes or listens." },
@@ -153,17 +153,19 @@ static void fault(const reading *r, const char *name, const char *suffix, const 
     va_end(args);
 }
 
-/* A text as a fault shows it: printable, not too long. */
+/* A text as a fault shows it: one printable line of UTF-8, not too long. */
 static tn_str shown(tn_arena *arena, tn_str text)
 {
+    bool is_utf8 = tn__utf8_valid(text);
     size_t len = text.len < FOUND_MAX ? text.len : FOUND_MAX;
+    while (len < text.len && len > 0 && ((unsigned char)text.data[len] & 0xc0) == 0x80) {
+        len--; /* Not in the middle of a character. */
+    }
     char *out = tn_alloc(arena, len + 1);
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text.data[i];
-        out[i] = text.data[i];
-        if (c < 0x20 || c == 0x7f) {
-            out[i] = '?';
-        }
+        bool printable = c >= 0x20 && c != 0x7f && (c < 0x80 || is_utf8);
+        out[i] = printable ? text.data[i] : '?';
     }
     return tn_printf(arena, "\"%.*s%s\"", (int)len, out, len < text.len ? "..." : "");
 }

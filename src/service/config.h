@@ -48,8 +48,8 @@ typedef struct {
     const char *group; /* A heading in --help, on the first of its variables. */
     const char *name;
     tn__variable_kind kind;
-    size_t offset;
     tn__variable_need need;
+    size_t offset;
     const char *fallback;       /* As it would be written; NULL: none. */
     const char *fallback_shown; /* What --help says of it when it isn't a constant. */
     int64_t min, max;           /* INT and REAL, both included */

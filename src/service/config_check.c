@@ -49,7 +49,7 @@ static tn_str split(tn_str text, char at, tn_str *rest)
 {
     const char *found = text.len > 0 ? memchr(text.data, at, text.len) : NULL;
     size_t n = found != NULL ? (size_t)(found - text.data) : text.len;
-    *rest = found != NULL ? (tn_str){ found + 1, text.len - n - 1 } : (tn_str){ NULL, 0 };
+    *rest = found != NULL ? (tn_str){ found + 1, text.len - n - 1 } : TN_S("");
     return (tn_str){ text.data, n };
 }
 

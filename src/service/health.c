@@ -136,16 +136,16 @@ tn__readiness tn__health_read(tn__health *health, tn_arena *arena, tn__buf *body
     return readiness;
 }
 
-void tn__health_livez(void *arg, tn_arena *arena, tn__page *page)
+void tn__health_livez(void *of, tn_arena *arena, tn__page *page)
 {
-    const tn__health *health = arg;
+    const tn__health *health = of;
     tn__buf body = { .arena = arena };
     tn__buf_add_z(&body, "{\"status\":\"alive\",\"service\":");
     tn__json_str(&body, tn_str_of(health->service->name));
     tn__buf_add_z(&body, ",\"version\":");
     tn__json_str(&body, tn_str_of(health->service->version));
     tn__buf_add_z(&body, ",\"uptime_s\":");
-    tn__json_real(&body, (double)((tn__mono_us() - health->opened_us) / 1000) / 1000);
+    tn__json_real(&body, (double)(tn__mono_us() - health->opened_us) / 1e6);
     tn__buf_add_z(&body, "}\n");
     page->status = 200;
     page->content_type = "application/json";

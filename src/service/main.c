@@ -201,7 +201,7 @@ static int act(tn_arena *arena, const tn_service *service, const action *asked)
 
 int tn_main(int argc, char **argv, const tn_service *service)
 {
-    tn_arena *arena = tn__arena_open(16 * 1024);
+    tn_arena *arena = tn__arena_open((size_t)16 * 1024);
     const action *asked = find_action(argc, argv);
     int status = asked != NULL ? act(arena, service, asked) : refuse_arguments(arena, service);
     tn__arena_close(arena);

@@ -43,7 +43,7 @@ void tn__health_draining(tn__health *health);
 void tn__health_worker(tn__health *health, size_t worker, bool up, tn_str why);
 /* The state of the whole; `body` (may be NULL) becomes the JSON of /readyz. */
 tn__readiness tn__health_read(tn__health *health, tn_arena *arena, tn__buf *body);
-void tn__health_livez(void *health, tn_arena *arena, tn__page *page);
+void tn__health_livez(void *of, tn_arena *arena, tn__page *page);
 
 /* ---- pages.c ------------------------------------------------------------- */
 

@@ -15,8 +15,8 @@
 #define BATCHES_IN_FLIGHT_MAX 2
 #define CONNECT_TIMEOUT_MS    5000
 #define STREAM_KEEPALIVE_MS   15000
-#define TELL_EVERY_US         (250 * 1000)
-#define TELL_SOON_US          (5 * 1000)
+#define TELL_EVERY_US         250000
+#define TELL_SOON_US          5000
 #define PAGES                 5
 
 struct tn__worker {

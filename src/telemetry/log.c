@@ -16,10 +16,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define QUEUE_BYTES_MAX (1024 * 1024)
+#define QUEUE_BYTES_MAX 1048576
 #define VALUE_BYTES_MAX 4096
 #define FIELDS_MAX      32
-#define LINE_KEPT_BYTES (16 * 1024)
+#define LINE_KEPT_BYTES 16384
 #define CLOSE_MS        1000
 
 static struct {

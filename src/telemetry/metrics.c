@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define CELLS_MAX   (64 * 1024)
+#define CELLS_MAX   65536
 #define CELLS_BYTES (CELLS_MAX * sizeof(_Atomic double))
 #define CELLS_KEPT  4096 /* for the series "other" */
 #define BUCKETS     1024
@@ -249,8 +249,8 @@ static tn__metric *other_of(tn__family *family, const tn__label *labels, size_t 
     return family->other;
 }
 
-static tn__metric *metric_of(
-    const tn__family *like, const char *name, const char *help, const tn__label *labels, size_t n)
+static tn__metric *metric_of(const tn__family *like, const char *name, const char *help,
+    const tn__label *labels, size_t n)
 {
     assert(n <= LABELS_MAX);
     tn__buf text = { 0 };

@@ -17,8 +17,8 @@
 #define FIELD_VSIZE       23
 #define FIELD_RSS         24
 
-static void write_value(
-    tn__buf *out, const char *name, const char *help, tn__metric_kind kind, double v)
+static void write_value(tn__buf *out, const char *name, const char *help, tn__metric_kind kind,
+    double v)
 {
     tn__metrics_head(out, tn_str_of(name), tn_str_of(help), kind);
     tn__buf_add_z(out, name);

@@ -50,8 +50,8 @@ void tn__metrics_head(tn__buf *out, tn_str name, tn_str help, tn__metric_kind ki
 }
 
 /* One sample; `le` is the upper bound of a bucket, or NULL. */
-static void sample(
-    tn__buf *out, const tn__metric *metric, const char *suffix, const double *le, double v)
+static void sample(tn__buf *out, const tn__metric *metric, const char *suffix, const double *le,
+    double v)
 {
     tn__buf_add_str(out, metric->family->name);
     tn__buf_add_z(out, suffix);

@@ -91,7 +91,9 @@ void tn__traceparent_write(const tn__trace *trace, char out[55])
 {
     /* Only the flags that this version defines are passed on (3.2.2.5.2). */
     uint8_t flags = trace->flags & FLAG_SAMPLED;
-    memcpy(out, "00-", 3);
+    const uint8_t version = 0;
+    hex_write(&version, 1, out);
+    out[TRACE_AT - 1] = '-';
     hex_write(trace->trace_id, sizeof trace->trace_id, out + TRACE_AT);
     out[SPAN_AT - 1] = '-';
     hex_write(trace->span_id, sizeof trace->span_id, out + SPAN_AT);

@@ -12,13 +12,13 @@
 #include <cmocka.h>
 
 #define DATABASE "DATABASE_URL=postgresql://items:s3cret@db.example:5432/items"
-#define BROKER "AMQP_URL=amqp://guest:gu3st@mq.example:5672/"
+#define BROKER   "AMQP_URL=amqp://guest:gu3st@mq.example:5672/"
 
 static const tn_event *const events[1];
 static const tn_service quiet = { .name = "quiet", .version = "1.0.0", .summary = "Says nothing." };
-static const tn_service talking = {
-    .name = "talking", .version = "2.1.0", .events = { events, 1 }
-};
+static const tn_service talking = { .name = "talking",
+    .version = "2.1.0",
+    .events = { events, 1 } };
 
 static tn_arena *arena;
 static tn__config config;
@@ -46,8 +46,8 @@ static void start_over(void)
     set_up(NULL);
 }
 
-#define LOAD(service, ...) \
-    tn__config_load(arena, (service), (const char *const[]){ __VA_ARGS__, NULL }, TN__TO_RUN, \
+#define LOAD(service, ...)                                                                         \
+    tn__config_load(arena, (service), (const char *const[]){ __VA_ARGS__, NULL }, TN__TO_RUN,      \
         &config, &faults)
 
 static bool has_fault(const char *name, const char *detail)
@@ -184,20 +184,20 @@ static void a_value_and_its_file_together_are_a_fault(void **state)
     (void)state;
     assert_false(LOAD(&quiet, DATABASE, "DATABASE_URL_FILE=/dev/null"));
     assert_int_equal(faults.n, 1);
-    assert_fault(
-        "DATABASE_URL", "found both DATABASE_URL and DATABASE_URL_FILE; allowed: one of them");
+    assert_fault("DATABASE_URL",
+        "found both DATABASE_URL and DATABASE_URL_FILE; allowed: one of them");
 }
 
 static void a_file_that_cannot_be_read_is_a_fault(void **state)
 {
     (void)state;
-    assert_false(LOAD(
-        &quiet, "DATABASE_URL_FILE=/nowhere/at all", "PORT_FILE=/tmp", "WORKERS_FILE=/dev/zero"));
+    assert_false(LOAD(&quiet, "DATABASE_URL_FILE=/nowhere/at all", "PORT_FILE=/tmp",
+        "WORKERS_FILE=/dev/zero"));
     assert_int_equal(faults.n, 3);
     assert_fault("DATABASE_URL_FILE",
         "found \"/nowhere/at all\": No such file or directory; allowed: a file that can be read");
-    assert_fault(
-        "PORT_FILE", "found \"/tmp\": it is not a regular file; allowed: a file that can be read");
+    assert_fault("PORT_FILE",
+        "found \"/tmp\": it is not a regular file; allowed: a file that can be read");
     assert_true(has_fault("WORKERS_FILE",
         "found \"/dev/zero\": it is not a regular file; allowed: a file that can be read"));
 }
@@ -250,8 +250,8 @@ static void every_fault_is_told_at_once(void **state)
     assert_fault("ACCESS_LOG", "found \"yes\"; allowed: true or false");
     assert_fault("OTEL_TRACES_SAMPLER_ARG", "found \"1.5\"; allowed: a number from 0 to 1");
     assert_fault("DRAIN_TIMEOUT_MS", "found \"12s\"; allowed: a whole number from 100 to 600000");
-    assert_fault(
-        "EVENT_CONSUMERS", "found \"activity\"; allowed: service=pattern, separated by commas");
+    assert_fault("EVENT_CONSUMERS",
+        "found \"activity\"; allowed: service=pattern, separated by commas");
 }
 
 static void a_fault_never_shows_a_secret(void **state)
@@ -277,6 +277,24 @@ static void a_fault_never_shows_a_secret(void **state)
     assert_false(LOAD(&quiet, urls[0]));
     assert_fault("DATABASE_URL",
         "found \"mysql://***\"; allowed: postgresql://user:password@host:port/database");
+}
+
+static void what_is_repeated_is_utf8(void **state)
+{
+    (void)state;
+    char variable[600] = "PORT=";
+    for (size_t i = 5; i < 505; i += 2) {
+        memcpy(variable + i, "\xc3\xa9", 2);
+    }
+    variable[5] = 'x'; /* The rest of a character: not UTF-8 as a whole. */
+    assert_false(LOAD(&quiet, DATABASE, variable, "WORKERS=\xc3\xa9"));
+    assert_fault("WORKERS", "found \"\xc3\xa9\"; allowed: a whole number from 1 to 64");
+    assert_true(tn__utf8_valid(faults.at[0].detail));
+    start_over();
+    memset(variable + 5, 'x', 199);
+    memcpy(variable + 204, "\xc3\xa9\xc3\xa9", 5);
+    assert_false(LOAD(&quiet, DATABASE, variable));
+    assert_true(tn__utf8_valid(faults.at[0].detail));
 }
 
 static void control_characters_and_long_values_are_not_repeated(void **state)
@@ -440,6 +458,7 @@ int main(void)
         CASE(a_nul_in_a_file_is_a_fault),
         CASE(every_fault_is_told_at_once),
         CASE(a_fault_never_shows_a_secret),
+        CASE(what_is_repeated_is_utf8),
         CASE(control_characters_and_long_values_are_not_repeated),
         CASE(database_urls_have_the_shape_that_libpq_reads),
         CASE(broker_urls_name_one_host),
