@@ -111,4 +111,4 @@ void tn__tx_abandon(tn_tx *tx);
  * is gone, and when a name is out of order. TN__MIGRATE_UNREACHABLE: the server can't be had (yet). */
 typedef enum { TN__MIGRATE_DONE, TN__MIGRATE_UNREACHABLE, TN__MIGRATE_REFUSED } tn__migrated;
 tn__migrated tn__migrate(tn_arena *arena, const char *url, const char *set,
-                         const tn_migration *migrations, size_t n, int timeout_ms, tn_str *why);
+    const tn_migration *migrations, size_t n, int timeout_ms, tn_str *why);

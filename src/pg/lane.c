@@ -1,0 +1,352 @@
+/* Lanes: transactions that share round trips and commits.
+ *
+ * All that is queued when a slot is free is one batch: the bulks marked first, each member's
+ * statements, the other bulks, one Sync. The server runs what lies between two Syncs as one
+ * transaction, so on the write lane a batch commits as a whole or not at all.
+ *
+ * When a batch has failed, its members go back to the head of the queue in their order, and what may
+ * share a batch is narrowed: a member at fault goes alone, which also parts those before it, whose
+ * statements ran, from those after it, whose statements were skipped. If no member can be named (an
+ * error in a bulk, or at the Sync) the batch is halved, until the fault is alone; but if the error
+ * took a timeout to come, all go alone at once, so that it isn't waited for again and again. Only
+ * an error that a member met alone is its answer.
+ *
+ * Invariants: a transaction in `members` is TN__AT_BATCH and its `seat` points at its place there;
+ * one in the queue is TN__AT_LANE. A coroutine that gives up takes its transaction out of either
+ * before its memory goes. A batch's slot is freed by its Sync's result or the connection's end. */
+#include "pg/state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* The tag of entries that belong to no member; a member's is its place in the batch. */
+enum { TAG_SHARED = -1 };
+
+/* ---- The queue ---------------------------------------------------------- */
+
+static void push_back(tn__lane *lane, tn_tx *tx)
+{
+    tx->place = TN__AT_LANE;
+    tx->next = NULL;
+    tx->prev = lane->last;
+    if (lane->last != NULL) {
+        lane->last->next = tx;
+    } else {
+        lane->first = tx;
+    }
+    lane->last = tx;
+    lane->n_queued++;
+}
+
+static void push_front(tn__lane *lane, tn_tx *tx)
+{
+    tx->place = TN__AT_LANE;
+    tx->prev = NULL;
+    tx->next = lane->first;
+    if (lane->first != NULL) {
+        lane->first->prev = tx;
+    } else {
+        lane->last = tx;
+    }
+    lane->first = tx;
+    lane->n_queued++;
+}
+
+static void take_out(tn__lane *lane, tn_tx *tx)
+{
+    assert(tx->place == TN__AT_LANE && lane->n_queued > 0);
+    *(tx->prev != NULL ? &tx->prev->next : &lane->first) = tx->next;
+    *(tx->next != NULL ? &tx->next->prev : &lane->last) = tx->prev;
+    lane->n_queued--;
+}
+
+/* Gives it back to its coroutine as failed. */
+static void give_back(tn_tx *tx, tn__fail_kind kind)
+{
+    tx->met = (tn__met){ .failure = { .kind = kind } };
+    tn__tx_return(tx);
+}
+
+/* No connection for too long. What may have committed can't be called undone. */
+static void turn_away(tn_tx *tx)
+{
+    give_back(tx, tx->uncertain ? TN__FAIL_UNKNOWN : TN__FAIL_UNAVAILABLE);
+}
+
+void tn__lane_submit(tn__lane *lane, tn_tx *tx)
+{
+    tx->lane = lane;
+    tx->share_max = (size_t)lane->pg->options.batch_max;
+    if (lane->hopeless) {
+        turn_away(tx);
+    } else if (lane->n_queued >= (size_t)lane->pg->options.queue_max) {
+        give_back(tx, TN__FAIL_BUSY);
+    } else {
+        push_back(lane, tx);
+        tn__loop_later(lane->pg->loop, &lane->send);
+    }
+}
+
+void tn__lane_leave(tn_tx *tx)
+{
+    if (tx->place == TN__AT_LANE) {
+        take_out(tx->lane, tx);
+    } else if (tx->place == TN__AT_BATCH) {
+        *tx->seat = NULL;
+    }
+    tx->place = TN__AT_HOME;
+}
+
+/* ---- Sending ------------------------------------------------------------ */
+
+static tn__batch *batch_at(tn__lane *lane, size_t i)
+{
+    return &lane->batches[(lane->oldest + i) % (size_t)lane->pg->options.batches_in_flight_max];
+}
+
+static void fill(tn__lane *lane, tn__batch *batch)
+{
+    size_t bytes = 0, room = (size_t)lane->pg->options.batch_max;
+    while (lane->first != NULL && batch->n < room && bytes < TN__BATCH_BYTES_MAX) {
+        tn_tx *tx = lane->first;
+        room = tx->share_max < room ? tx->share_max : room;
+        if (batch->n >= room) {
+            break;
+        }
+        take_out(lane, tx);
+        tx->place = TN__AT_BATCH;
+        tx->seat = &batch->members[batch->n++];
+        *tx->seat = tx;
+        bytes += tx->bytes;
+    }
+}
+
+static void send_member(tn__lane *lane, tn_tx *tx, int tag)
+{
+    tn__tx_rewind(tx);
+    for (tn__step *step = tx->steps.first; step != NULL; step = step->next) {
+        tn__conn_execute(&lane->conn, step->statement, &step->params, tag);
+    }
+}
+
+static void send_batch(tn__lane *lane)
+{
+    tn__batch *batch = batch_at(lane, lane->n_in_flight++);
+    *batch = (tn__batch){ .members = batch->members };
+    fill(lane, batch);
+    tn__bulks *bulks = &lane->pg->bulks;
+    tn__bulks_send(bulks, &lane->conn, batch->members, batch->n, true, TAG_SHARED);
+    for (size_t i = 0; i < batch->n; i++) {
+        send_member(lane, batch->members[i], (int)i);
+    }
+    tn__bulks_send(bulks, &lane->conn, batch->members, batch->n, false, TAG_SHARED);
+    batch->synced = tn__conn_sync(&lane->conn);
+}
+
+static void send(tn__task *task)
+{
+    tn__lane *lane = task->owner;
+    while (tn__conn_is_up(&lane->conn) && lane->first != NULL &&
+        lane->n_in_flight < (size_t)lane->pg->options.batches_in_flight_max) {
+        send_batch(lane);
+    }
+    tn__conn_set_used(&lane->conn, lane->n_in_flight > 0);
+}
+
+/* ---- Results ------------------------------------------------------------ */
+
+static const char *name_of(const tn__entry *entry)
+{
+    return entry->statement == NULL ? "commit" : entry->statement->name;
+}
+
+static void fail_batch(tn__batch *batch, const tn__entry *entry, const PGresult *result)
+{
+    batch->failed = true;
+    batch->may_pass = tn__error_may_pass(result);
+    batch->took_long = tn__error_took_long(result);
+    bool named = entry->kind != TN__ENTRY_SYNC && entry->tag != TAG_SHARED;
+    batch->culprit = named ? (size_t)entry->tag : batch->n;
+    if (batch->n == 1 && batch->members[0] != NULL) {
+        tn_tx *tx = batch->members[0];
+        tn__met_error(tx->arena, result, name_of(entry), &tx->met);
+    }
+}
+
+static void on_result(tn__conn *conn, const tn__entry *entry, const PGresult *result)
+{
+    tn__lane *lane = conn->owner;
+    assert(lane->n_in_flight > 0);
+    tn__batch *batch = batch_at(lane, 0);
+    if (PQresultStatus(result) == PGRES_PIPELINE_ABORTED) {
+        return;
+    }
+    if (!tn__result_ok(result)) {
+        fail_batch(batch, entry, result);
+    } else if (entry->kind == TN__ENTRY_STATEMENT && entry->tag != TAG_SHARED) {
+        tn_tx *tx = batch->members[entry->tag];
+        if (tx != NULL) {
+            tn__tx_take(tx, conn, result);
+        }
+    }
+}
+
+/* One that failed alone: that is its answer, unless the error may pass. */
+static void judge(tn__lane *lane, tn__batch *batch)
+{
+    tn_tx *tx = batch->members[0];
+    if (tx == NULL) {
+        return;
+    }
+    if (!batch->may_pass) {
+        tn__tx_return(tx);
+    } else if (++tx->alone_tries < TN__ALONE_TRIES_MAX) {
+        push_back(lane, tx); /* behind the others, which gives the other side time */
+    } else {
+        tx->met.failure.kind = TN__FAIL_BUSY;
+        tn__tx_return(tx);
+    }
+}
+
+static size_t narrowed(const tn__batch *batch, size_t member)
+{
+    if (batch->culprit == member || (batch->culprit == batch->n && batch->took_long)) {
+        return 1;
+    }
+    return batch->culprit == batch->n ? (batch->n + 1) / 2 : batch->members[member]->share_max;
+}
+
+static void take_apart(tn__lane *lane, tn__batch *batch)
+{
+    if (batch->n == 1) {
+        judge(lane, batch);
+        return;
+    }
+    for (size_t i = batch->n; i-- > 0;) {
+        if (batch->members[i] != NULL) {
+            batch->members[i]->share_max = narrowed(batch, i);
+            push_front(lane, batch->members[i]);
+        }
+    }
+}
+
+static void give_answers(tn__batch *batch)
+{
+    for (size_t i = 0; i < batch->n; i++) {
+        if (batch->members[i] != NULL) {
+            tn__tx_return(batch->members[i]);
+        }
+    }
+}
+
+static void on_sync(tn__conn *conn)
+{
+    tn__lane *lane = conn->owner;
+    assert(lane->n_in_flight > 0);
+    tn__batch *batch = batch_at(lane, 0);
+    if (batch->failed) {
+        take_apart(lane, batch);
+    } else {
+        give_answers(batch);
+    }
+    lane->oldest = (lane->oldest + 1) % (size_t)lane->pg->options.batches_in_flight_max;
+    lane->n_in_flight--;
+    tn__loop_later(lane->pg->loop, &lane->send);
+}
+
+/* ---- Losing the connection ---------------------------------------------- */
+
+static void on_patience_over(tn__timer *timer)
+{
+    tn__lane *lane = timer->owner;
+    lane->hopeless = true;
+    while (lane->first != NULL) {
+        tn_tx *tx = lane->first;
+        take_out(lane, tx);
+        turn_away(tx);
+    }
+}
+
+static void be_patient(tn__lane *lane)
+{
+    if (lane->hopeless || lane->patience.slot != 0) {
+        return;
+    }
+    lane->patience = (tn__timer){ .on_time = on_patience_over, .owner = lane };
+    tn__timer_start(lane->pg->loop, &lane->patience, tn__mono_us() + TN__RECONNECT_WAIT_US);
+}
+
+/* The connection went with the transaction in flight: it is run again if that can't do it twice. A
+ * batch without a Sync, or with an error, did nothing; a read never does; and a key that was
+ * committed refuses the second time. */
+static void save(tn__lane *lane, const tn__batch *batch, tn_tx *tx)
+{
+    bool undone = lane->mode == TN__READ || !batch->synced || batch->failed;
+    tx->uncertain |= !undone;
+    if ((undone || tx->has_first) && ++tx->lost_tries <= TN__LOST_TRIES_MAX) {
+        push_front(lane, tx);
+    } else {
+        turn_away(tx);
+    }
+}
+
+static void on_down(tn__conn *conn)
+{
+    tn__lane *lane = conn->owner;
+    for (; lane->n_in_flight > 0; lane->n_in_flight--) {
+        tn__batch *batch = batch_at(lane, lane->n_in_flight - 1);
+        for (size_t i = batch->n; i-- > 0;) {
+            if (batch->members[i] != NULL) {
+                save(lane, batch, batch->members[i]);
+            }
+        }
+    }
+    tn__conn_set_used(conn, false);
+    be_patient(lane);
+    tn__pg_note(lane->pg, conn);
+}
+
+static void on_up(tn__conn *conn)
+{
+    tn__lane *lane = conn->owner;
+    tn__timer_stop(lane->pg->loop, &lane->patience);
+    lane->hopeless = false;
+    tn__loop_later(lane->pg->loop, &lane->send);
+    tn__pg_note(lane->pg, conn);
+}
+
+/* ---- Opening and closing ------------------------------------------------ */
+
+static const tn__conn_events lane_events = {
+    .on_up = on_up,
+    .on_result = on_result,
+    .on_sync = on_sync,
+    .on_down = on_down,
+};
+
+void tn__lane_open(tn__lane *lane, tn__pg *pg, tn__tx_mode mode)
+{
+    size_t n = (size_t)pg->options.batches_in_flight_max;
+    size_t batch_max = (size_t)pg->options.batch_max;
+    *lane = (tn__lane){ .pg = pg, .mode = mode, .send = { .run = send, .owner = lane } };
+    lane->batches = tn__xcalloc(n, sizeof *lane->batches);
+    for (size_t i = 0; i < n; i++) {
+        lane->batches[i].members = tn__xcalloc(batch_max, sizeof(tn_tx *));
+    }
+    tn__conn_init(&lane->conn, pg->loop, &pg->common, &lane_events, lane);
+    lane->conn.read_only = mode == TN__READ;
+    tn__conn_start(&lane->conn);
+    be_patient(lane);
+}
+
+void tn__lane_close(tn__lane *lane)
+{
+    assert(lane->first == NULL);
+    tn__conn_deinit(&lane->conn);
+    tn__timer_stop(lane->pg->loop, &lane->patience);
+    tn__loop_not_later(lane->pg->loop, &lane->send);
+    for (int i = 0; i < lane->pg->options.batches_in_flight_max; i++) {
+        free(lane->batches[i].members);
+    }
+    free(lane->batches);
+}
