@@ -91,7 +91,8 @@ tn__co *tn__co_start_in(tn__loop *loop, tn__scope *scope, tn__co_fn *fn, void *a
     tn__co *co = tn__xmalloc(sizeof *co);
     *co = (tn__co){ .loop = loop, .fn = fn, .arg = arg, .stack = tn__stack_take(&loop->stacks) };
     co->deadline = (tn__timer){ .on_time = on_deadline, .owner = co };
-    tn__context_init(&co->context, co->stack->low, TN__STACK_MAPPED_BYTES, entry, co);
+    size_t stack_bytes = (size_t)(co->stack->high - co->stack->low);
+    tn__context_init(&co->context, co->stack->low, stack_bytes, entry, co);
     loop->n_alive++;
     if (scope != NULL)
         tn__scope_add(scope, co);

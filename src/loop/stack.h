@@ -4,19 +4,23 @@
 #include "base/sanitizer.h"
 #include "loop/loop.h"
 
+/* Stacks begin at different places of their highest page, see stack.c. */
+#define TN__STACK_SHIFT_BYTES_MAX 4096
 /* Sanitizers make frames several times as large. */
-#define TN__STACK_MAPPED_BYTES ((size_t)TN__STACK_BYTES * (TN__ASAN || TN__TSAN ? 8 : 1))
+#define TN__STACK_MAPPED_BYTES                                                                     \
+    ((size_t)TN__STACK_BYTES * (TN__ASAN || TN__TSAN ? 8 : 1) + TN__STACK_SHIFT_BYTES_MAX)
 
 typedef struct tn__stack tn__stack;
 struct tn__stack {
     tn__stack *next;
-    char *low; /* lowest usable byte */
+    char *low, *high; /* the usable bytes, from and to */
     unsigned valgrind_id;
 };
 
 typedef struct {
     tn__stack *warm, *cold;
     size_t n_warm, n_cold;
+    size_t n_mapped; /* ever */
 } tn__stacks;
 
 /* Never NULL: without memory for it the process ends. */

@@ -25,6 +25,24 @@ static void stack_is_writable_from_end_to_end(void **state)
     tn__stacks_deinit(&stacks);
 }
 
+static void stacks_differ_in_where_they_begin_and_all_are_long_enough(void **state)
+{
+    (void)state;
+    enum { N = 40 };
+    tn__stacks stacks = { 0 };
+    tn__stack *all[N];
+    for (int i = 0; i < N; i++) {
+        all[i] = tn__stack_take(&stacks);
+        assert_true(all[i]->high - all[i]->low >= TN__STACK_BYTES);
+        assert_int_equal((uintptr_t)all[i]->high % 64, 0);
+        if (i > 0)
+            assert_true((uintptr_t)all[i]->high % 4096 != (uintptr_t)all[i - 1]->high % 4096);
+    }
+    for (int i = 0; i < N; i++)
+        tn__stack_give(&stacks, all[i]);
+    tn__stacks_deinit(&stacks);
+}
+
 static void freed_stack_is_taken_again(void **state)
 {
     (void)state;
@@ -174,6 +192,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stack_is_writable_from_end_to_end),
+        cmocka_unit_test(stacks_differ_in_where_they_begin_and_all_are_long_enough),
         cmocka_unit_test(freed_stack_is_taken_again),
         cmocka_unit_test(burst_gives_its_memory_back),
         LOOP_TEST(thousands_of_coroutines_wait_at_once),
