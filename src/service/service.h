@@ -77,7 +77,7 @@ extern const size_t tn__dead_letter_routes_n;
 void tn__signals_block(void);
 typedef struct tn__signals tn__signals;
 /* Starts the thread that waits: calls on_stop(arg, signal) for the first SIGTERM, SIGINT or SIGHUP,
- * ends the process with 128 + its number for the second, and changes the level of the log, `level`
+ * ends the process with 128 + its number for a later one, and changes the level of the log, `level`
  * at first, on SIGUSR1 (more) and SIGUSR2 (less). */
 tn__signals *tn__signals_open(tn_level level, void (*on_stop)(void *arg, int signal), void *arg);
 void tn__signals_close(tn__signals *signals);

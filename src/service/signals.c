@@ -1,6 +1,8 @@
 /* Signals, as the work of one thread that waits for them: no handler ever interrupts anything.
  *
  * The first SIGTERM, SIGINT or SIGHUP asks for a clean stop, the second ends the process at once.
+ * What comes within AGAIN_AFTER_MS of the first is the same request: a terminal signals the whole
+ * group, and a wrapper in it passes the signal on.
  * A signal that was ignored when the process started stays so: nohup and the shell's & rely on it.
  * SIGPIPE is ignored, since a peer that has gone is an error of its socket. */
 
@@ -12,13 +14,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define AGAIN_AFTER_MS 100
+
 struct tn__signals {
     pthread_t thread;
     sigset_t set;
     tn_level level;
     void (*on_stop)(void *arg, int signal);
     void *arg;
-    bool stopping;
+    int64_t stopping_since_us; /* 0: not stopping */
     atomic_bool closing;
 };
 
@@ -65,11 +69,13 @@ static void change_level(tn__signals *signals, int by)
 
 static void stop(tn__signals *signals, int signal)
 {
-    if (signals->stopping) {
+    int64_t now_us = tn__mono_us();
+    if (signals->stopping_since_us == 0) {
+        signals->stopping_since_us = now_us;
+        signals->on_stop(signals->arg, signal);
+    } else if (now_us - signals->stopping_since_us >= AGAIN_AFTER_MS * 1000) {
         _exit(128 + signal);
     }
-    signals->stopping = true;
-    signals->on_stop(signals->arg, signal);
 }
 
 static void *wait_for_signals(void *arg)

@@ -29,7 +29,7 @@ struct tn__worker {
     tn__relay *relay; /* written before the post that uses it */
     tn__timer tell;
     int64_t tell_us; /* how long to wait before telling again */
-    bool told_up;
+    bool told_up, started;
     tn__page_route pages[PAGES];
 };
 
@@ -39,6 +39,10 @@ static void tell_health(tn__worker *worker)
 {
     tn_str why = { NULL, 0 };
     bool up = tn__pg_up(worker->pg, &why);
+    if (up && !worker->started) {
+        up = false;
+        why = TN_S("the routes are not open yet");
+    }
     if (up && worker->told_up) {
         return;
     }
@@ -214,6 +218,8 @@ static void start_now(void *arg)
 {
     tn__worker *worker = arg;
     tn__http_start(worker->http, worker->relay);
+    worker->started = true;
+    tell_health(worker);
 }
 
 void tn__worker_ready(tn__worker *worker)
