@@ -76,7 +76,7 @@ class Rabbit:
         if self.epmd is None or not self.epmd.alive():
             port = str(self.ports["epmd"])
             self.epmd = proc.spawn(["epmd", "-address", LOOPBACK, "-port", port], self.log,
-                                   f"-port {port}", self.user, self._env())
+                                   f"-port {port}", self.user, self._env(), str(self.home))
         # The flag means nothing to Erlang: it marks the command line as this broker's.
         scripts = self.home / "programs" / "bin"
         self.process = proc.spawn([str(scripts / "rabbitmq-server"), "-trunnion", str(self.home)],
