@@ -76,6 +76,14 @@ static const char *level_name(tn_level level)
     return names[level];
 }
 
+/* Names are words of the program, with nothing to escape. */
+static void add_name(tn__buf *line, const char *name)
+{
+    tn__buf_add(line, ",\"", 2);
+    tn__buf_add_z(line, name);
+    tn__buf_add(line, "\":", 2);
+}
+
 /* A value that is too long is cut: a line has a limit too. UTF-8 that the cut breaks becomes
  * U+FFFD in tn__json_str. */
 static void add_str(tn__buf *line, const char *name, tn_str value)
@@ -83,9 +91,7 @@ static void add_str(tn__buf *line, const char *name, tn_str value)
     if (value.len > VALUE_BYTES_MAX) {
         value.len = VALUE_BYTES_MAX;
     }
-    tn__buf_add_z(line, ",");
-    tn__json_str(line, tn_str_of(name));
-    tn__buf_add_char(line, ':');
+    add_name(line, name);
     tn__json_str(line, value);
 }
 
@@ -95,9 +101,7 @@ static void add_field(tn__buf *line, const tn_log_field *field)
         add_str(line, field->name, field->s);
         return;
     }
-    tn__buf_add_char(line, ',');
-    tn__json_str(line, tn_str_of(field->name));
-    tn__buf_add_char(line, ':');
+    add_name(line, field->name);
     switch (field->kind) {
     case TN_LOG_INT:
         tn__buf_add_i64(line, field->i);
