@@ -147,6 +147,7 @@ void *tn__arena_take(tn_arena *arena, size_t bytes)
 void *tn__arena_grow(tn_arena *arena, void *p, size_t old_bytes, size_t bytes)
 {
     assert(bytes >= old_bytes && bytes <= SIZE_MAX / 2);
+    assert(p != NULL || old_bytes == 0);
     block *b = arena->current;
     char *end = b->bytes + b->used;
     size_t more = room_for(bytes) - room_for(old_bytes);

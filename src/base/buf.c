@@ -80,19 +80,20 @@ void tn__buf_add_i64(tn__buf *buf, int64_t v)
     tn__buf_add(buf, at, (size_t)(text + sizeof text - at));
 }
 
+/* First into the room that there is; when it is too little, once more into enough. */
 void tn__buf_printf(tn__buf *buf, const char *format, ...)
 {
-    va_list args, again;
-    va_start(args, format);
-    va_copy(again, args);
     size_t room = buf->cap - buf->len;
+    va_list args;
+    va_start(args, format);
     int n = vsnprintf(room == 0 ? NULL : buf->data + buf->len, room, format, args);
+    va_end(args);
     assert(n >= 0);
     if ((size_t)n >= room) {
         tn__buf_reserve(buf, (size_t)n + 1);
-        vsnprintf(buf->data + buf->len, (size_t)n + 1, format, again);
+        va_start(args, format);
+        vsnprintf(buf->data + buf->len, (size_t)n + 1, format, args);
+        va_end(args);
     }
     buf->len += (size_t)n;
-    va_end(again);
-    va_end(args);
 }

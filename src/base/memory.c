@@ -8,25 +8,34 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-static void put(const char *text, size_t n)
+typedef struct {
+    char text[256];
+    size_t len;
+} line;
+
+/* As much as there is room for, before the three characters at the end. */
+static void add(line *l, const char *text, size_t n)
 {
-    ssize_t written = write(STDOUT_FILENO, text, n);
-    (void)written; /* nothing is left to try */
+    size_t room = sizeof l->text - 3 - l->len;
+    size_t fits = n < room ? n : room;
+    memcpy(l->text + l->len, text, fits);
+    l->len += fits;
 }
 
 _Noreturn void tn__die(const char *message)
 {
-    char line[256] = "{\"timestamp\":\"";
-    static const char middle[] = "\",\"level\":\"error\",\"message\":\"";
-    size_t n = strlen(line), len = strlen(message);
-    tn__time_write(tn_now(), line + n);
-    n += 27;
-    memcpy(line + n, middle, sizeof middle - 1);
-    n += sizeof middle - 1;
-    len = len < sizeof line - n - 3 ? len : sizeof line - n - 3;
-    memcpy(line + n, message, len);
-    memcpy(line + n + len, "\"}\n", 3);
-    put(line, n + len + 3);
+    tn_str head = TN_S("{\"timestamp\":\"");
+    tn_str middle = TN_S("\",\"level\":\"error\",\"message\":\"");
+    char now[27];
+    line l = { .len = 0 };
+    tn__time_write(tn_now(), now);
+    add(&l, head.data, head.len);
+    add(&l, now, sizeof now);
+    add(&l, middle.data, middle.len);
+    add(&l, message, strlen(message));
+    memcpy(l.text + l.len, "\"}\n", 3);
+    ssize_t written = write(STDOUT_FILENO, l.text, l.len + 3);
+    (void)written; /* nothing is left to try */
     _exit(EX_OSERR);
 }
 

@@ -5,7 +5,9 @@
 
 static char lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+    if (c >= 'A' && c <= 'Z')
+        return (char)(c + 32);
+    return c;
 }
 
 bool tn__str_eq_nocase(tn_str a, tn_str b)

@@ -89,8 +89,8 @@ static bool read_char(const char **at, const char *end, char wanted)
 {
     if (*at == end)
         return false;
-    char upper = **at >= 'a' && **at <= 'z' ? (char)(**at - 32) : **at;
-    if (upper != wanted)
+    bool lower = **at >= 'a' && **at <= 'z';
+    if (**at - (lower ? 'a' - 'A' : 0) != wanted)
         return false;
     (*at)++;
     return true;

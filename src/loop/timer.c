@@ -62,7 +62,7 @@ static void make_room(tn__timers *t)
     if (t->n < t->cap)
         return;
     t->cap = t->cap == 0 ? 64 : t->cap * 2;
-    t->heap = tn__xrealloc(t->heap, t->cap * sizeof t->heap[0]);
+    t->heap = tn__xrealloc(t->heap, t->cap * sizeof(void *));
 }
 
 void tn__timer_start(tn__loop *loop, tn__timer *timer, int64_t at_us)

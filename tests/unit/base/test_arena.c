@@ -74,17 +74,20 @@ static void used_counts_what_was_handed_out(void **state)
     tn__arena_close(arena);
 }
 
+static const char digits[10] = { '0', '1', '2', '3', '4', '5', '6', '7', '8', '9' };
+
 static void newest_piece_grows_in_place(void **state)
 {
     (void)state;
     tn_arena *arena = tn__arena_open(4096);
     tn_alloc(arena, 8);
     char *p = tn__arena_take(arena, 10);
-    memcpy(p, "0123456789", 10);
+    memcpy(p, digits, sizeof digits);
     char *grown = tn__arena_grow(arena, p, 10, 1000);
     assert_ptr_equal(grown, p);
     memset(grown + 10, 'x', 990);
-    assert_memory_equal(grown, "0123456789x", 11);
+    assert_memory_equal(grown, digits, sizeof digits);
+    assert_int_equal(grown[10], 'x');
     assert_int_equal(tn__arena_used(arena), 1008);
     tn__arena_close(arena);
 }
@@ -94,12 +97,13 @@ static void older_piece_moves_when_it_grows(void **state)
     (void)state;
     tn_arena *arena = tn__arena_open(4096);
     char *p = tn__arena_take(arena, 10);
-    memcpy(p, "0123456789", 10);
+    memcpy(p, digits, sizeof digits);
     char *newer = tn_alloc(arena, 1);
     char *grown = tn__arena_grow(arena, p, 10, 50);
     assert_ptr_not_equal(grown, p);
     memset(grown + 10, 'x', 40);
-    assert_memory_equal(grown, "0123456789x", 11);
+    assert_memory_equal(grown, digits, sizeof digits);
+    assert_int_equal(grown[10], 'x');
     assert_int_equal(*newer, 0);
     tn__arena_close(arena);
 }
@@ -109,11 +113,12 @@ static void piece_moves_to_another_block_when_its_own_is_full(void **state)
     (void)state;
     tn_arena *arena = tn__arena_open(128);
     char *p = tn__arena_take(arena, 10);
-    memcpy(p, "0123456789", 10);
+    memcpy(p, digits, sizeof digits);
     for (size_t n = 10; n < 300000; n = n * 3) {
         p = tn__arena_grow(arena, p, n, n * 3);
         memset(p + n, 'x', n * 2);
-        assert_memory_equal(p, "0123456789x", 11);
+        assert_memory_equal(p, digits, sizeof digits);
+        assert_int_equal(p[10], 'x');
     }
     tn__arena_close(arena);
 }

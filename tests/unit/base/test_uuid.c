@@ -64,7 +64,7 @@ static void v7_differs_in_its_random_bits(void **state)
     }
 }
 
-enum { THREADS = 4, IDS_A_THREAD = 20000 };
+enum { THREADS = 4, IDS_A_THREAD = 20000, IDS = THREADS * IDS_A_THREAD };
 
 static void *make_ids(void *arg)
 {
@@ -82,14 +82,16 @@ static int compare_ids(const void *a, const void *b)
 static void v7_is_unique_across_threads(void **state)
 {
     (void)state;
-    tn_uuid *ids = tn__xmalloc(THREADS * IDS_A_THREAD * sizeof *ids);
+    tn_uuid *ids = tn__xmalloc(IDS * sizeof *ids);
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, make_ids, ids + i * IDS_A_THREAD), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, make_ids,
+                             &ids[(ptrdiff_t)i * IDS_A_THREAD]),
+            0);
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
-    qsort(ids, THREADS * IDS_A_THREAD, sizeof *ids, compare_ids);
-    for (int i = 1; i < THREADS * IDS_A_THREAD; i++)
+    qsort(ids, IDS, sizeof *ids, compare_ids);
+    for (int i = 1; i < IDS; i++)
         assert_memory_not_equal(&ids[i - 1], &ids[i], sizeof *ids);
     free(ids);
 }

@@ -46,7 +46,7 @@ static void give_up(tn__timer *timer)
 void run_until_stopped(void)
 {
     tn__timer timer = { .on_time = give_up };
-    tn__timer_start(loop, &timer, tn__mono_us() + 20 * 1000000);
+    tn__timer_start(loop, &timer, tn__mono_us() + INT64_C(20000000));
     tn__loop_run(loop);
     tn__timer_stop(loop, &timer);
 }

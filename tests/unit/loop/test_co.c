@@ -193,7 +193,7 @@ static void cancel_myself(void *arg)
     tn__co_cancel(tn__co_current());
     tn__co_wake(tn__co_current());
     w->woke = tn__co_wait(TN__NEVER);
-    tn__co_sleep(60 * 1000000); /* doesn't sleep */
+    tn__co_sleep(INT64_C(60000000)); /* doesn't sleep */
 }
 
 static void cancel_of_the_running_one_ends_its_next_wait(void **state)

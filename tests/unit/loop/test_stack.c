@@ -33,7 +33,7 @@ static void stacks_differ_in_where_they_begin_and_all_are_long_enough(void **sta
     tn__stack *all[N];
     for (int i = 0; i < N; i++) {
         all[i] = tn__stack_take(&stacks);
-        assert_true(all[i]->high - all[i]->low >= TN__STACK_BYTES);
+        assert_true(all[i]->high - all[i]->low >= (ptrdiff_t)TN__STACK_BYTES);
         assert_int_equal((uintptr_t)all[i]->high % 64, 0);
         if (i > 0)
             assert_true((uintptr_t)all[i]->high % 4096 != (uintptr_t)all[i - 1]->high % 4096);
@@ -166,9 +166,8 @@ static char *dangling;
 
 static void leave_a_pointer_behind(void *arg)
 {
-    char local = 1;
     (void)arg;
-    dangling = &local;
+    dangling = __builtin_frame_address(0); /* a local may be on a fake stack */
     tn__co_sleep(0);
 }
 
@@ -182,7 +181,7 @@ static void stack_of_an_ended_coroutine_is_poisoned(void **state)
     assert_true(__asan_address_is_poisoned(stack->low + 100));
     tn__stacks_deinit(&stacks);
     tn__co_start(loop, leave_a_pointer_behind, NULL);
-    assert_int_equal(*dangling, 1);
+    assert_non_null(dangling);
     run_turns(2);
     assert_true(__asan_address_is_poisoned(dangling));
 }
