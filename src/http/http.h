@@ -11,7 +11,7 @@ typedef struct {
     size_t body_bytes_max;
     size_t header_bytes_max;
     int connections_max;
-    int in_flight_max;      /* requests with a handler at work; beyond that 503 */
+    int in_flight_max; /* requests with a handler at work; beyond that 503 */
     int streams_max;
     int request_timeout_ms; /* for the handler: 504 */
     int read_timeout_ms;    /* for the client to send its request: 408 */
@@ -26,8 +26,9 @@ typedef struct {
     const char *content_encoding; /* NULL: none */
     const char *cache_control;    /* NULL: no-store */
     const char *etag;             /* quoted; NULL: none. An If-None-Match that names it: 304 */
-    int retry_after_s;            /* 0: none */
-    tn_str body;                  /* in the request's arena, or static */
+    const char *content_security_policy; /* NULL: none */
+    int retry_after_s;                   /* 0: none */
+    tn_str body;                         /* in the request's arena, or static */
 } tn__page;
 typedef struct {
     const char *path;
