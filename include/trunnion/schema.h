@@ -109,12 +109,13 @@ struct tn_schema {
 
 /* false for T, true for const T *, a compile error for anything else. */
 #define TN_OPTIONAL_(tag, m, T) _Generic(((struct tag *)0)->m, T: false, const T *: true)
+/* The same for enums, which gcc 12 can't match behind a const pointer: so what the pointer points to
+ * is looked at. 5 is the compilers' class of pointers. */
+#define TN_IS_POINTER_(x) (__builtin_classify_type(x) == 5)
+#define TN_ENUM_OF_(x)    (*__builtin_choose_expr(TN_IS_POINTER_(x), (x), &(x)))
 #define TN_OPTIONAL_ENUM_(tag, m)                                                                  \
-    _Generic(((struct tag *)0)->m,                                                                 \
-        int: false,                                                                                \
-        unsigned: false,                                                                           \
-        const int *: true,                                                                         \
-        const unsigned *: true)
+    (_Generic(TN_ENUM_OF_(((struct tag *)0)->m), int: true, unsigned: true) &&                     \
+        TN_IS_POINTER_(((struct tag *)0)->m))
 #define TN_FIELD_(tag, m, isoptional, k, u, ...)                                                   \
     {                                                                                              \
         .name = #m, .offset = offsetof(struct tag, m), .kind = k, .optional = isoptional, .u = {   \
