@@ -1,4 +1,4 @@
-"""A clean stop in the middle of the load: what was accepted is answered, and the exit status is 0."""
+"""A clean stop under load: what was accepted is answered, and the exit status is 0."""
 
 import pytest
 

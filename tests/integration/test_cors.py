@@ -76,7 +76,8 @@ def test_errors_may_be_read_too(listed, status, ask):
 def test_a_replay_may_be_read_too(listed):
     body = item()
     for origin in (HERE, THERE):
-        reply = listed.api.post("/items", body, key="cors-" + body["sku"], headers={"Origin": origin})
+        reply = listed.api.post("/items", body, key="cors-" + body["sku"],
+                                headers={"Origin": origin})
         assert reply.headers["Access-Control-Allow-Origin"] == origin
 
 

@@ -1,4 +1,4 @@
-"""The docs page in a real browser: it loads without the internet, and an item is created through it."""
+"""The docs page in a real browser: it needs no internet, and an item is created through it."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""OpenAPI and AsyncAPI: served, equal to the committed contract, and true of what really happens."""
+"""OpenAPI and AsyncAPI: served, equal to the committed contract, and true of what happens."""
 
 import json
 
@@ -81,11 +81,13 @@ def test_a_schema_refuses_what_it_does_not_know(items, schema):
         "problem": document.resolve(operation["responses"]["422"])["content"][
             "application/problem+json"]["schema"],
     }[schema]
-    assert document.faults(found, {}) and document.faults(found, {"a": 1}) and document.faults(found, [])
+    for wrong in ({}, {"a": 1}, []):
+        assert document.faults(found, wrong)
 
 
 @pytest.mark.parametrize("broken", [
-    {"id": "x"}, {"version": "1"}, {"price_cents": 1.5}, {"created_at": "yesterday"}, {"name": None}])
+    {"id": "x"}, {"version": "1"}, {"price_cents": 1.5}, {"created_at": "yesterday"},
+    {"name": None}])
 def test_the_judge_sees_a_broken_item(items, broken):
     reply = items.api.post("/items", item())
     schema = items.document().resolve(items.document().operation("POST", "/api/v1/items")[

@@ -66,7 +66,8 @@ def test_a_body_limit_holds_where_no_body_is_asked_for(small):
     assert_problem(reply, 413, "content-too-large")
 
 
-@pytest.mark.parametrize("lines", [["X-Big: " + "x" * 2000], [f"X-{i}: {'x' * 40}" for i in range(40)]])
+@pytest.mark.parametrize("lines", [
+    ["X-Big: " + "x" * 2000], [f"X-{i}: {'x' * 40}" for i in range(40)]])
 def test_headers_too_large_are_431(small, lines):
     with Raw(small.url) as raw:
         raw.send(head("GET", "/api/v1/items", *lines))

@@ -14,7 +14,7 @@ ACCEPTS_JSON = [
     "application/xml;q=0, */*;q=0.1", "application/problem+json, application/json", ""]
 REFUSES_JSON = [
     "text/html", "application/xml", "image/*", "application/json;q=0", "*/*;q=0",
-    "application/json;q=0, */*", "application/*;q=0, text/html", "application/jsonx", "application"]
+    "application/*;q=0, text/html", "application/jsonx", "text/html, image/png;q=0.9"]
 
 
 @pytest.mark.parametrize("accept", ACCEPTS_JSON)

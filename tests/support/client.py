@@ -25,7 +25,8 @@ class Client:
     def request(self, method: str, path: str, *, json=_ABSENT, body: bytes | None = None,
                 key: str | None = None, headers: dict | None = None, check: bool = True,
                 timeout: float = TIMEOUT_SECONDS, **options) -> requests.Response:
-        sent = {"Content-Type": "application/json"} if json is not _ABSENT or body is not None else {}
+        has_body = json is not _ABSENT or body is not None
+        sent = {"Content-Type": "application/json"} if has_body else {}
         if key is not None:
             sent["Idempotency-Key"] = key
         # A header given as None is not sent, even where one would be by itself.

@@ -1,4 +1,4 @@
-"""A TCP gate before a server: open, shut, or stuck. So a test takes a server away without harming it.
+"""A TCP gate before a server: open, shut, or stuck. A server is taken away without being harmed.
 
     shut    connections are cut, new ones are refused: the server is down
     stuck   connections stay, nothing passes: the network swallows packets

@@ -31,7 +31,8 @@ def check_problem(problem: dict, status: int, slug: str, path: str | None, reque
                   detail: str = "") -> dict:
     """The same for a problem that came another way; `path` None: the server can't know it."""
     allowed = MEMBERS | ({"errors"} if slug == "validation-failed" else set())
-    assert set(problem) == allowed - ({"instance"} - set(problem) if path is None else set()), problem
+    missing = {"instance"} - set(problem) if path is None else set()
+    assert set(problem) == allowed - missing, problem
     assert problem["type"] == f"/problems/{slug}", problem
     assert problem["status"] == status, problem
     assert problem["request_id"] == request_id, problem
@@ -61,7 +62,7 @@ def check_error(error: dict) -> None:
 
 
 def assert_invalid(reply, *places: str) -> dict:
-    """A 422 whose errors are at exactly these places: JSON Pointers, or `query:limit`, `path:id`."""
+    """A 422 with errors at exactly these places: JSON Pointers, or `query:limit`, `path:id`."""
     problem = assert_problem(reply, 422, "validation-failed")
     found = sorted(place(error) for error in problem["errors"])
     assert found == sorted(places), problem

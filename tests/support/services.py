@@ -128,11 +128,11 @@ class Service:
         """The lines of its log; each one must be a JSON object."""
         return [json.loads(line) for line in self.out.read_text().splitlines()]
 
-    def last_words(self, lines: int = 25) -> str:
+    def last_words(self, lines: int = 12) -> str:
         said = []
         for path in (self.out, self.err):
             text = path.read_text(errors="replace") if path.exists() else ""
-            said += [f"--- {path.name}", *text.splitlines()[-lines:]]
+            said += [f"--- {path.name}", *(line[:300] for line in text.splitlines()[-lines:])]
         return "\n".join(said)
 
     def assert_no_sanitizer_report(self) -> None:

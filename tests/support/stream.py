@@ -1,12 +1,13 @@
 """A reader of server-sent events, as the HTML standard (9.2) asks a browser to read them."""
 
 import contextlib
+import http.client
 import json
 import queue
+import socket
 import threading
 from dataclasses import dataclass
-
-import requests
+from urllib.parse import urlencode, urlsplit
 
 from .wait import eventually
 
@@ -30,8 +31,13 @@ class Stream:
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-cache"}
         if last_id is not None:
             headers["Last-Event-ID"] = last_id
-        self.reply = requests.get(service.api.base + path, headers=headers, params=params,
-                                  stream=True, timeout=timeout)
+        base = urlsplit(service.api.base)
+        self._connection = http.client.HTTPConnection(base.hostname, base.port, timeout=timeout)
+        query = "?" + urlencode(params) if params else ""
+        self._connection.request("GET", base.path + path + query, headers=headers)
+        self._socket = self._connection.sock  # The response takes it away.
+        self.reply = self._connection.getresponse()
+        self.status_code, self.headers = self.reply.status, self.reply.headers
         self.comments: list[str] = []
         self.retry_ms: int | None = None
         self.last_id = last_id or ""
@@ -42,7 +48,7 @@ class Stream:
 
     def __enter__(self) -> "Stream":
         """The first line says that the stream listens: what is published from here on, it shows."""
-        assert self.reply.status_code == 200, self.reply.text
+        assert self.status_code == 200
         eventually(lambda: self.retry_ms is not None, what="the stream's first line")
         return self
 
@@ -50,10 +56,10 @@ class Stream:
         self.close()
 
     def close(self) -> None:
-        with contextlib.suppress(Exception):
-            self.reply.raw._fp.fp.raw._sock.shutdown(2)  # close() alone would not wake the reader.
-        self.reply.close()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # close() alone would not wake the reader.
         self._thread.join(5)
+        self._connection.close()
 
     def next(self, seconds: float = 10) -> Sent:
         try:
@@ -82,7 +88,8 @@ class Stream:
     def _read(self) -> None:
         fields: dict[str, list[str]] = {}
         try:
-            for line in self._lines():
+            for raw in self.reply:
+                line = raw.decode().rstrip("\r\n")
                 if line == "":
                     self._dispatch(fields)
                     fields = {}
@@ -91,17 +98,10 @@ class Stream:
                 else:
                     name, _, value = line.partition(":")
                     fields.setdefault(name, []).append(value.removeprefix(" "))
-        except Exception:  # However the connection ended: the stream has ended.
-            pass
+        except (OSError, ValueError, http.client.HTTPException):
+            pass  # However the connection ended: the stream has ended.
         finally:
             self.ended.set()
-
-    def _lines(self):
-        rest = b""
-        for piece in self.reply.iter_content(chunk_size=None):
-            *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
-                yield line.decode().removesuffix("\r")
 
     def _dispatch(self, fields: dict[str, list[str]]) -> None:
         if "retry" in fields:

@@ -8,7 +8,7 @@ import pytest
 def eventually(probe, seconds: float = 10, every: float = 0.02, what: str = ""):
     """Calls `probe` until it gives something true, and returns that.
 
-    An AssertionError or an OSError of the probe is "not yet"; the last one is shown when time is up.
+    An AssertionError or an OSError of it is "not yet"; the last one is shown when time is up.
     """
     deadline = time.monotonic() + seconds
     last = None

@@ -72,7 +72,7 @@ class World:
         return self.service(name, **env).start()
 
     def stop(self, services: list[Service] | None = None) -> None:
-        """Stops those that still run. Each one owes a clean stop; all are stopped before one fails."""
+        """Stops those that still run. Each owes a clean stop; all are stopped before one fails."""
         chosen = list(self.services if services is None else services)
         faults = []
         for service in reversed(chosen):

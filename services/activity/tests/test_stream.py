@@ -57,7 +57,7 @@ def test_a_stream_shows_what_is_recorded_as_it_is_shown_elsewhere(activity, publ
 
 def test_a_stream_has_the_headers_of_one(activity):
     with Stream(activity) as stream:
-        headers = stream.reply.headers
+        headers = stream.headers
         assert headers["Content-Type"].split(";")[0] == "text/event-stream"
         assert "no-store" in headers["Cache-Control"] or "no-cache" in headers["Cache-Control"]
         assert "Content-Length" not in headers and headers["X-Request-Id"]
@@ -207,7 +207,7 @@ def test_a_stream_beyond_the_limit_is_503(start):
 
         def free():
             with Stream(service) as third:
-                return third.reply.status_code == 200
+                return third.status_code == 200
 
         eventually(free, what="a place for a stream that ended")
 
@@ -272,5 +272,5 @@ def test_a_stream_lives_through_a_lost_database_connection(start, world, gates, 
 
 
 def _reconnect(service, last_id: str) -> Stream:
-    return eventually(lambda: (made := Stream(service, last_id=last_id)).reply.status_code == 200
+    return eventually(lambda: (made := Stream(service, last_id=last_id)).status_code == 200
                       and made, what="a stream again")

@@ -1,4 +1,4 @@
-"""Creating, showing, changing and removing items: the paths on which all goes well, and 404 and 409."""
+"""Creating, showing and removing items: the paths on which all goes well, and 404 and 409."""
 
 import re
 from datetime import datetime, timedelta, timezone
@@ -59,7 +59,8 @@ def test_an_empty_description_is_kept_apart_from_none(items):
 
 @pytest.mark.parametrize("name", [
     "x", "n" * 120, "ü" * 120, "🔩" * 120, 'quote " backslash \\ slash /', "tab\tnew line\n",
-    "\u0001\u001f\u007f", "'; DROP TABLE items; --", "{1,2,NULL}", "\\x41", "\ufffd \u2028 \u2029", " "])
+    "\u0001\u001f\u007f", "'; DROP TABLE items; --", "{1,2,NULL}", "\\x41",
+    "\ufffd \u2028 \u2029", " "])
 def test_a_name_comes_back_as_it_was_given(items, name):
     reply = items.api.post("/items", item(name=name))
     assert reply.status_code == 201, reply.text

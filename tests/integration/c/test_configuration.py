@@ -1,4 +1,4 @@
-"""The environment of a C service: all faults at once, each with what was found and what is allowed."""
+"""The environment of a C service: all faults at once, with what was found and what is allowed."""
 
 import re
 
