@@ -22,14 +22,19 @@ static struct {
 
 /* ---- Beside the worker -------------------------------------------------- */
 
-static const char *url(void)
+static const char *environment(const char *name)
 {
-    const char *found = getenv("TEST_DATABASE_URL");
+    const char *found = getenv(name);
     if (found == NULL) {
-        fprintf(stderr, "TEST_DATABASE_URL is not set: use tests/support/with-postgres\n");
+        fprintf(stderr, "%s is not set: use tests/support/with-postgres\n", name);
         exit(1);
     }
     return found;
+}
+
+static const char *url(void)
+{
+    return environment("TEST_DATABASE_URL");
 }
 
 PGconn *other_connection(void)
@@ -87,14 +92,18 @@ void end_backends(const char *condition)
 
 void server(const char *verb)
 {
-    const char *command = getenv("TEST_POSTGRES");
-    assert_non_null(command);
-    if (strcmp(verb, "start") != 0) {
+    bool starts = strcmp(verb, "start") == 0;
+    if (!starts) {
         PQfinish(beside);
         beside = NULL;
     }
-    assert_int_equal(system(tn_printf(memory, "%s %s", command, verb).data), 0);
-    if (strcmp(verb, "start") == 0) {
+    tn__buf command = { .arena = memory };
+    tn__buf_add_z(&command, environment("TEST_POSTGRES"));
+    tn__buf_add_char(&command, ' ');
+    tn__buf_add_z(&command, verb);
+    tn__buf_add_char(&command, '\0');
+    assert_int_equal(system(command.data), 0);
+    if (starts) {
         beside = other_connection();
     }
 }
