@@ -36,9 +36,12 @@ def is_sanitized() -> bool:
 
 @pytest.mark.parametrize("name", ["items", "activity"])
 def test_a_service_is_ready_soon_when_its_servers_are_up(start, items, activity, name):
-    """The limit is of a build for use; sanitizers cost several times as much."""
+    """The limit is of a build for use; sanitizers cost several times as much. The machine may be busy
+    with something else: one start of several has to keep to it."""
     limit = READY_MS_MAX * (10 if is_sanitized() else 1)
-    took = [line_of(start(name), "ready")["after_ms"] for _ in range(3)]
+    took = []
+    while not took or (min(took) >= limit and len(took) < 10):
+        took.append(line_of(start(name), "ready")["after_ms"])
     assert min(took) < limit, took
 
 
@@ -82,8 +85,8 @@ def test_migrations_that_changed_end_the_start_with_status_70(database, world):
     first = world.start("items", DATABASE_URL=url)
     first.stop()
     with pytest_psycopg(url) as db:
-        db.execute("UPDATE trunnion_migrations SET checksum = repeat('0', length(checksum::text))"
-                   " WHERE set = 'items'")
+        db.execute("UPDATE trunnion_migrations SET checksum = 'nonsense'"
+                   " WHERE set_name = 'items'")
         db.commit()
     second = world.service("items", DATABASE_URL=url).start(ready=False)
     assert second.wait_exit(10) == EX_SOFTWARE
@@ -185,8 +188,8 @@ def test_readiness_goes_before_service_when_there_is_a_delay(start):
     """A load balancer gets time to notice: requests are still served."""
     service = start("items", READINESS_DELAY_MS=1500)
     service.terminate()
-    told = eventually(lambda: (reply := service.http.get("/readyz")).status_code == 503 and reply)
-    assert told.json()["status"] == "draining"
+    eventually(lambda: service.http.get("/readyz").json()["status"] == "draining")
+    assert service.http.get("/readyz").status_code == 503
     assert service.api.get("/items").status_code == 200
     assert service.wait_exit(10) == 0
 
