@@ -422,7 +422,7 @@ static void wait_noticed(running *r)
 /* The relay outlives the workers, which wake it, and the consumer, which may emit. */
 static bool stop(running *r)
 {
-    int64_t kept_ms = r->config->drain_timeout_ms / 5;
+    int64_t kept_ms = r->config->drain_timeout_ms / 20;
     kept_ms = kept_ms < LAST_STEPS_MS_MAX ? kept_ms : LAST_STEPS_MS_MAX;
     int64_t started_us = tn__mono_us();
     int64_t end_us = started_us + r->config->drain_timeout_ms * 1000;
