@@ -3,6 +3,7 @@
 A check that finds nothing to look at fails: it would otherwise pass for ever after a folder moved.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -98,16 +99,19 @@ def format(tree: Tree, fix: bool = False) -> list[str]:
 def bugs(tree: Tree) -> list[str]:
     """clang-tidy on what the clang build compiles (tools/build asan)."""
     build = tree.root / "build-asan"
-    if not (build / "compile_commands.json").exists():
+    database = build / "compile_commands.json"
+    if not database.exists():
         return ["build-asan is not configured; `make sanitize` does it"]
-    files = [name for name in tree.c("src", "services") if name.suffix == ".c"]
+    compiled = {Path(unit["directory"], unit["file"]).resolve()
+                for unit in json.loads(database.read_text())}
+    files = [name for name in tree.c("src", "services") if tree.root / name in compiled]
     if not files:
-        return ["no C file found"]
+        return ["no C file found that build-asan compiles"]
 
     def tidy(name: Path) -> list[str]:
         done = subprocess.run(["clang-tidy", "--quiet", "-p", str(build), str(name)], cwd=tree.root,
                               capture_output=True, text=True)
-        found = [line.removeprefix(f"{tree.root}/") for line in done.stdout.splitlines()
+        found = [_from(tree.root, build, line) for line in done.stdout.splitlines()
                  if ": error:" in line or ": warning:" in line]
         if done.returncode != 0 and not found:
             found = [f"{name}: clang-tidy failed: {done.stderr.strip()[-500:]}"]
@@ -218,6 +222,12 @@ ALL = {
 
 
 _NOT_CODE = re.compile(r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL)
+
+
+def _from(root: Path, build: Path, line: str) -> str:
+    """clang-tidy's line, with its file, named as the compiler was told, as seen from the root."""
+    path, colon, rest = line.partition(":")
+    return os.path.relpath(build / path, root) + colon + rest
 
 
 def _code_only(text: str) -> str:
