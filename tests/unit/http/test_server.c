@@ -1,0 +1,760 @@
+/* The server over real sockets: reading within limits and deadlines, waiting, ending. */
+#include "fixture.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define JSON  "Content-Type: application/json\r\n"
+#define THING "{\"name\":\"Nut\",\"size\":5}"
+#define ID    "01890a5d-ac96-774b-bcce-b302099a8057"
+
+/* ---- Answers ------------------------------------------------------------- */
+
+static void handler_that_never_waits_is_answered(void **state)
+{
+    (void)state;
+    start_server();
+    answer *a = ask("GET", "/api/v1/things/" ID, NULL, NULL);
+    assert_int_equal(a->status, 200);
+    assert_string_equal(a->body, "{\"id\":\"" ID "\",\"name\":\"Bolt\",\"size\":8,\"version\":3}");
+    assert_string_equal(header_of(a, "Content-Type"), "application/json");
+    assert_string_equal(header_of(a, "ETag"), "\"3\"");
+}
+
+static void connection_serves_many_requests(void **state)
+{
+    (void)state;
+    start_server();
+    int fd = dial();
+    for (int i = 0; i < 100; i++) {
+        say(fd, "GET /api/v1/things/" ID " HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert_int_equal(hear(fd)->status, 200);
+        say(fd, "POST /api/v1/things HTTP/1.1\r\nHost: x\r\n" JSON "Content-Length: %zu\r\n\r\n%s",
+            strlen(THING), THING);
+        assert_int_equal(hear(fd)->status, 201);
+    }
+    close(fd);
+}
+
+static void requests_sent_ahead_are_answered_in_order(void **state)
+{
+    (void)state;
+    start_server();
+    int fd = dial();
+    for (int i = 0; i < 20; i++)
+        say(fd, "GET /api/v1/things?name=n%d HTTP/1.1\r\nHost: x\r\n\r\n", i);
+    for (int i = 0; i < 20; i++) {
+        char wanted[32];
+        snprintf(wanted, sizeof wanted, "\"name\":\"n%d\"", i);
+        assert_true(body_has(hear(fd), wanted));
+    }
+    close(fd);
+}
+
+static void made_thing_has_its_location(void **state)
+{
+    (void)state;
+    start_server();
+    answer *a = ask("POST", "/api/v1/things", JSON, THING);
+    assert_int_equal(a->status, 201);
+    assert_string_equal(header_of(a, "Location"),
+        "/api/v1/things/00000000-0000-0000-0000-000000000000");
+    assert_string_equal(header_of(a, "ETag"), "\"1\"");
+}
+
+static void nothing_is_204_without_a_body(void **state)
+{
+    (void)state;
+    start_server();
+    answer *a = ask("DELETE", "/api/v1/things/" ID, NULL, NULL);
+    assert_int_equal(a->status, 204);
+    assert_null(header_of(a, "Content-Type"));
+    assert_null(header_of(a, "Content-Length"));
+}
+
+static void head_has_the_header_of_get(void **state)
+{
+    (void)state;
+    start_server();
+    int fd = dial();
+    say(fd, "HEAD /api/v1/things/" ID " HTTP/1.1\r\nHost: x\r\n\r\n");
+    answer *a = hear_head(fd);
+    assert_int_equal(a->status, 200);
+    assert_string_equal(header_of(a, "ETag"), "\"3\"");
+    assert_int_equal(atoi(header_of(a, "Content-Length")), 80);
+    say(fd, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_string_equal(hear(fd)->body, "hello");
+    close(fd);
+}
+
+static void reader_who_has_it_gets_304(void **state)
+{
+    (void)state;
+    start_server();
+    answer *a = ask("GET", "/api/v1/things/" ID, "If-None-Match: W/\"3\"\r\n", NULL);
+    assert_int_equal(a->status, 304);
+    assert_string_equal(header_of(a, "ETag"), "\"3\"");
+    assert_non_null(header_of(a, "X-Request-Id"));
+    assert_int_equal(ask("GET", "/hello", "If-None-Match: \"hello\"\r\n", NULL)->status, 304);
+    assert_problem(ask("GET", "/api/v1/things/" ID, "If-Match: \"2\"\r\n", NULL), 412,
+        "precondition-failed");
+}
+
+static void own_problem_is_answered_as_it_is_told(void **state)
+{
+    (void)state;
+    start_server();
+    answer *a = ask("GET", "/api/v1/refused", NULL, NULL);
+    assert_problem(a, 409, "out-of-things");
+    assert_true(body_has(a, "None of 7 is left."));
+}
+
+static void request_id_is_taken_over_or_made(void **state)
+{
+    (void)state;
+    start_server();
+    answer *a = ask("GET", "/hello", "X-Request-Id: mine-1\r\n", NULL);
+    assert_string_equal(header_of(a, "X-Request-Id"), "mine-1");
+    a = ask("GET", "/hello", "X-Request-Id: not mine\r\n", NULL);
+    assert_int_equal(strlen(header_of(a, "X-Request-Id")), 36);
+}
+
+static void listed_origin_may_read_and_is_told_before(void **state)
+{
+    (void)state;
+    start_server();
+    answer *a = ask("GET", "/api/v1/nothing", "Origin: https://a.example\r\n", NULL);
+    assert_string_equal(header_of(a, "Access-Control-Allow-Origin"), "https://a.example");
+    assert_non_null(header_of(a, "Access-Control-Expose-Headers"));
+    a = ask("OPTIONS", "/api/v1/things",
+        "Origin: https://a.example\r\nAccess-Control-Request-Method: POST\r\n", NULL);
+    assert_int_equal(a->status, 204);
+    assert_string_equal(header_of(a, "Access-Control-Allow-Methods"), "GET, HEAD, POST, OPTIONS");
+    assert_string_equal(header_of(a, "Access-Control-Max-Age"), "600");
+    a = ask("GET", "/hello", "Origin: https://b.example\r\n", NULL);
+    assert_null(header_of(a, "Access-Control-Allow-Origin"));
+    assert_string_equal(header_of(a, "Vary"), "Origin");
+}
+
+static void all_faults_are_told_at_once(void **state)
+{
+    (void)state;
+    start_server();
+    answer *a = ask("POST", "/api/v1/things?x=1", JSON, "{\"name\":\"\",\"size\":101,\"y\":1}");
+    assert_problem(a, 422, "validation-failed");
+    assert_true(body_has(a, "\"pointer\":\"/name\"") && body_has(a, "\"pointer\":\"/size\"") &&
+        body_has(a, "\"pointer\":\"/y\"") && body_has(a, "\"parameter\":\"x\",\"in\":\"query\""));
+    a = ask("GET", "/api/v1/things/nobody", NULL, NULL);
+    assert_problem(a, 422, "validation-failed");
+    assert_true(body_has(a, "\"parameter\":\"id\",\"in\":\"path\""));
+}
+
+static void refusals_are_problems(void **state)
+{
+    (void)state;
+    start_server();
+    assert_problem(ask("GET", "/nothing", NULL, NULL), 404, "not-found");
+    answer *a = ask("PUT", "/api/v1/things", NULL, "x");
+    assert_problem(a, 405, "method-not-allowed");
+    assert_string_equal(header_of(a, "Allow"), "GET, HEAD, POST, OPTIONS");
+    assert_problem(ask("GET", "/api/v1/things", "Accept: text/html\r\n", NULL), 406,
+        "not-acceptable");
+    assert_problem(ask("POST", "/api/v1/things", NULL, THING), 415, "unsupported-media-type");
+    a = ask("POST", "/api/v1/things", JSON, "{\"name\":\n}");
+    assert_problem(a, 400, "bad-request");
+    assert_true(body_has(a, "line 2, column"));
+    assert_problem(ask("GET", "/api/v1/things?name=%zz", NULL, NULL), 400, "bad-request");
+}
+
+static void refusal_leaves_the_connection_fit(void **state)
+{
+    (void)state;
+    start_server();
+    int fd = dial();
+    for (int i = 0; i < 3; i++) {
+        say(fd, "POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n%1000s", "x");
+        assert_problem(hear(fd), 404, "not-found");
+        say(fd,
+            "POST /nothing HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            "5\r\nabcde\r\n0\r\n\r\n");
+        assert_problem(hear(fd), 404, "not-found");
+    }
+    close(fd);
+}
+
+static void problem_types_have_pages(void **state)
+{
+    (void)state;
+    start_server();
+    answer *a = ask("GET", "/problems/not-found", "Accept: text/html\r\n", NULL);
+    assert_int_equal(a->status, 200);
+    assert_true(body_has(a, "<h1>"));
+    a = ask("GET", "/problems/out-of-things", NULL, NULL);
+    assert_true(body_has(a, "\"status\":409"));
+    assert_problem(ask("GET", "/problems/none", NULL, NULL), 404, "not-found");
+}
+
+static void docs_are_served_under_a_strict_policy(void **state)
+{
+    (void)state;
+    start_server();
+    answer *a = ask("GET", "/docs", NULL, NULL);
+    assert_int_equal(a->status, 200);
+    assert_string_equal(header_of(a, "Content-Type"), "text/html; charset=utf-8");
+    assert_non_null(strstr(header_of(a, "Content-Security-Policy"), "default-src 'none'"));
+}
+
+static void closed_server_shows_pages_and_refuses_routes(void **state)
+{
+    (void)state;
+    options.closed = true;
+    start_server();
+    assert_int_equal(ask("GET", "/hello", NULL, NULL)->status, 200);
+    assert_problem(ask("GET", "/api/v1/things", NULL, NULL), 503, "service-unavailable");
+}
+
+/* ---- Bodies -------------------------------------------------------------- */
+
+static void body_is_read_however_it_is_cut(void **state)
+{
+    (void)state;
+    start_server();
+    int fd = dial();
+    const char request[] = "POST /api/v1/things HTTP/1.1\r\nHost: x\r\n" JSON
+                           "Content-Length: 23\r\n\r\n" THING;
+    for (size_t i = 0; i + 1 < sizeof request; i++) {
+        say_bytes(fd, &request[i], 1);
+        usleep(200);
+    }
+    assert_int_equal(hear(fd)->status, 201);
+    say(fd,
+        "POST /api/v1/things HTTP/1.1\r\nHost: x\r\n" JSON "Transfer-Encoding: chunked\r\n\r\n");
+    for (const char *at = THING; *at != '\0'; at++)
+        say(fd, "1\r\n%c\r\n", *at);
+    say(fd, "0\r\n\r\n");
+    assert_int_equal(hear(fd)->status, 201);
+    close(fd);
+}
+
+static void body_announced_too_long_is_413_at_once(void **state)
+{
+    (void)state;
+    start_server();
+    int fd = dial();
+    say(fd, "POST /api/v1/things HTTP/1.1\r\nHost: x\r\n" JSON "Content-Length: 4097\r\n\r\n");
+    assert_problem(hear(fd), 413, "content-too-large");
+    assert_true(ends_within(fd, 3000));
+    close(fd);
+}
+
+static void body_that_is_sent_all_the_same_does_not_cost_the_answer(void **state)
+{
+    (void)state;
+    start_server();
+    char *body = calloc(1, 1000000);
+    for (int i = 0; i < 10; i++) {
+        int fd = dial();
+        say(fd,
+            "POST /api/v1/things HTTP/1.1\r\nHost: x\r\n" JSON "Content-Length: 1000000\r\n\r\n");
+        say_bytes(fd, body, 1000000);
+        assert_problem(hear(fd), 413, "content-too-large");
+        close(fd);
+    }
+    free(body);
+}
+
+static void body_in_chunks_that_grows_too_long_is_413(void **state)
+{
+    (void)state;
+    start_server();
+    int fd = dial();
+    say(fd,
+        "POST /api/v1/things HTTP/1.1\r\nHost: x\r\n" JSON "Transfer-Encoding: chunked\r\n\r\n");
+    for (int i = 0; i < 10; i++)
+        say(fd, "200\r\n%512s\r\n", "x");
+    assert_problem(hear(fd), 413, "content-too-large");
+    assert_true(ends_within(fd, 3000));
+    close(fd);
+}
+
+static void client_that_asks_first_is_told(void **state)
+{
+    (void)state;
+    start_server();
+    char text[512];
+    int fd = dial();
+    say(fd,
+        "POST /api/v1/things HTTP/1.1\r\nHost: x\r\n" JSON
+        "Content-Length: 23\r\nExpect: 100-continue\r\n\r\n");
+    assert_true(hear_until(fd, "100 Continue\r\n\r\n", text, sizeof text));
+    say(fd, "%s", THING);
+    assert_int_equal(hear(fd)->status, 201);
+    close(fd);
+    fd = dial();
+    say(fd,
+        "POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 23\r\n"
+        "Expect: 100-continue\r\n\r\n");
+    assert_problem(hear(fd), 404, "not-found");
+    assert_null(strstr(hear_text(fd), "100"));
+    close(fd);
+}
+
+static void body_nobody_asked_for_is_ignored(void **state)
+{
+    (void)state;
+    start_server();
+    assert_int_equal(ask("GET", "/api/v1/things/" ID, NULL, "not json")->status, 200);
+    assert_int_equal(ask("DELETE", "/api/v1/things/" ID, NULL, "not json")->status, 204);
+}
+
+static void smugglers_are_refused_and_cut_off(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+        "Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcde",
+        "Transfer-Encoding: gzip\r\n\r\nabcde",
+        "Transfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n",
+        "Content-Length: -5\r\n\r\n",
+        "Content-Length: 5x\r\n\r\nabcde",
+    };
+    start_server();
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        int fd = dial();
+        say(fd, "POST /api/v1/things HTTP/1.1\r\nHost: x\r\n" JSON "%s", lines[i]);
+        assert_problem(hear(fd), 400, "bad-request");
+        assert_true(ends_within(fd, 3000));
+        close(fd);
+    }
+}
+
+/* ---- What isn't HTTP ----------------------------------------------------- */
+
+static void long_header_is_431_at_any_length(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = { 2100, 5000, 9000, 20000, 100000, 1000000 };
+    start_server();
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        char *big = malloc(lengths[i] + 1);
+        memset(big, 'x', lengths[i]);
+        big[lengths[i]] = '\0';
+        int fd = dial();
+        say(fd, "GET /hello HTTP/1.1\r\nHost: x\r\nX-Big: %s\r\n\r\n", big);
+        assert_problem(hear(fd), 431, "header-fields-too-large");
+        close(fd);
+        free(big);
+    }
+    assert_int_equal(ask("GET", "/hello", NULL, NULL)->status, 200);
+}
+
+static void many_fields_are_431(void **state)
+{
+    (void)state;
+    start_server();
+    int fd = dial();
+    say(fd, "GET /hello HTTP/1.1\r\nHost: x\r\n");
+    for (int i = 0; i < 500; i++)
+        say(fd, "A: b\r\n");
+    say(fd, "\r\n");
+    assert_problem(hear(fd), 431, "header-fields-too-large");
+    close(fd);
+}
+
+static void long_target_is_414_at_any_length(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = { 2100, 20000, 100000 };
+    start_server();
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        char *big = malloc(lengths[i] + 1);
+        memset(big, 'x', lengths[i]);
+        big[lengths[i]] = '\0';
+        int fd = dial();
+        say(fd, "GET /hello?%s HTTP/1.1\r\nHost: x\r\n\r\n", big);
+        assert_problem(hear(fd), 414, "uri-too-long");
+        close(fd);
+        free(big);
+    }
+}
+
+static void broken_syntax_is_a_problem(void **state)
+{
+    (void)state;
+    static const char *const requests[] = {
+        "GET /hello HTTP/1.1\r\n\r\n",
+        "POST /api/v1/things HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n",
+    };
+    start_server();
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+        int fd = dial();
+        say(fd, "%s", requests[i]);
+        assert_problem(hear(fd), 400, "bad-request");
+        assert_true(ends_within(fd, 3000));
+        close(fd);
+    }
+}
+
+static void broken_syntax_of_one_does_not_hurt_another(void **state)
+{
+    (void)state;
+    start_server();
+    int slow = dial(), upload = dial();
+    say(upload, "POST /api/v1/things HTTP/1.1\r\nHost: x\r\n" JSON "Content-Length: 23\r\n\r\n{");
+    say(slow, "GET /hello HTTP/1.1\r\nHo");
+    for (int i = 0; i < 20; i++) {
+        int fd = dial();
+        say(fd, "GET /hello HTTP/1.1\r\n\r\n");
+        assert_int_equal(hear(fd)->status, 400);
+        close(fd);
+    }
+    say(slow, "st: x\r\n\r\n");
+    assert_int_equal(hear(slow)->status, 200);
+    say(upload, "%s", THING + 1);
+    assert_int_equal(hear(upload)->status, 201);
+    close(slow);
+    close(upload);
+}
+
+static void bytes_that_are_nothing_harm_nobody(void **state)
+{
+    (void)state;
+    start_server();
+    srandom(7);
+    for (int i = 0; i < 100; i++) {
+        unsigned char noise[300];
+        for (size_t k = 0; k < sizeof noise; k++)
+            noise[k] = (unsigned char)(k % 40 == 39 ? '\n' : random());
+        int fd = dial();
+        say_bytes(fd, noise, sizeof noise);
+        shutdown(fd, SHUT_WR);
+        ends_within(fd, 2000);
+        close(fd);
+    }
+    assert_int_equal(ask("GET", "/hello", NULL, NULL)->status, 200);
+}
+
+/* ---- Slow clients -------------------------------------------------------- */
+
+static void assert_408(int fd, double began)
+{
+    assert_problem(hear(fd), 408, "request-timeout");
+    double took = seconds_now() - began;
+    assert_true(took > 0.25 && took < 2);
+    assert_true(ends_within(fd, 2000));
+    close(fd);
+}
+
+static void header_that_does_not_end_is_408(void **state)
+{
+    (void)state;
+    options.limits.read_timeout_ms = 300;
+    start_server();
+    static const char *const parts[] = { "G", "GET /hello HT", "GET /hello HTTP/1.1\r\nX: " };
+    for (size_t i = 0; i < 3; i++) {
+        int fd = dial();
+        double began = seconds_now();
+        say(fd, "%s", parts[i]);
+        assert_408(fd, began);
+    }
+}
+
+static void second_header_has_a_deadline_too(void **state)
+{
+    (void)state;
+    options.limits.read_timeout_ms = 300;
+    start_server();
+    int fd = dial();
+    say(fd, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_int_equal(hear(fd)->status, 200);
+    usleep(500 * 1000);
+    double began = seconds_now();
+    say(fd, "GET /hel");
+    assert_408(fd, began);
+}
+
+static void body_that_does_not_come_is_408(void **state)
+{
+    (void)state;
+    options.limits.read_timeout_ms = 300;
+    start_server();
+    static const char *const delimiters[] = { "Content-Length: 23", "Transfer-Encoding: chunked" };
+    for (size_t i = 0; i < 2; i++) {
+        int fd = dial();
+        double began = seconds_now();
+        say(fd, "POST /api/v1/things HTTP/1.1\r\nHost: x\r\n" JSON "%s\r\n\r\n", delimiters[i]);
+        assert_408(fd, began);
+    }
+}
+
+static void drops_now_and_then_gain_no_time(void **state)
+{
+    (void)state;
+    options.limits.read_timeout_ms = 300;
+    start_server();
+    int fd = dial();
+    double began = seconds_now();
+    say(fd, "POST /api/v1/things HTTP/1.1\r\nHost: x\r\n" JSON "Content-Length: 4000\r\n\r\n");
+    for (int i = 0; i < 10; i++) {
+        say(fd, "x");
+        usleep(50 * 1000);
+    }
+    assert_408(fd, began);
+}
+
+static void idle_connection_ends_without_a_word(void **state)
+{
+    (void)state;
+    options.limits.read_timeout_ms = 200;
+    options.limits.idle_timeout_ms = 1000;
+    start_server();
+    int fd = dial(), fresh = dial();
+    say(fd, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_int_equal(hear(fd)->status, 200);
+    usleep(500 * 1000);
+    say(fd, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_int_equal(hear(fd)->status, 200);
+    assert_string_equal(hear_text(fd), "");
+    assert_string_equal(hear_text(fresh), "");
+    close(fd);
+    close(fresh);
+}
+
+/* ---- Waiting ------------------------------------------------------------- */
+
+static void handler_that_waits_is_answered_later(void **state)
+{
+    (void)state;
+    start_server();
+    int fds[100];
+    for (int i = 0; i < 100; i++) {
+        fds[i] = dial();
+        say(fds[i], "GET /api/v1/wait HTTP/1.1\r\nHost: x\r\n\r\n");
+    }
+    await_in_flight(100);
+    assert_int_equal(ask("GET", "/hello", NULL, NULL)->status, 200);
+    release_waiting();
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(hear(fds[i])->status, 200);
+        say(fds[i], "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    }
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(hear(fds[i])->status, 200);
+        close(fds[i]);
+    }
+    assert_int_equal(in_flight(), 0);
+}
+
+static void requests_sent_ahead_of_one_that_waits_keep_their_order(void **state)
+{
+    (void)state;
+    start_server();
+    int fd = dial();
+    say(fd,
+        "GET /api/v1/wait HTTP/1.1\r\nHost: x\r\n\r\n"
+        "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
+        "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n");
+    await_in_flight(1);
+    release_waiting();
+    assert_true(body_has(hear(fd), "waited"));
+    assert_string_equal(hear(fd)->body, "hello");
+    assert_int_equal(hear(fd)->status, 404);
+    close(fd);
+}
+
+static void client_that_goes_while_its_handler_waits_harms_nobody(void **state)
+{
+    (void)state;
+    start_server();
+    for (int i = 0; i < 50; i++) {
+        int fd = dial();
+        say(fd, "GET /api/v1/wait HTTP/1.1\r\nHost: x\r\n\r\n");
+        if (i % 2 == 0) { /* a reset instead of a FIN */
+            struct linger none = { 1, 0 };
+            setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+        }
+        usleep(1000);
+        close(fd);
+    }
+    await_in_flight(50);
+    release_waiting();
+    await_in_flight(0);
+    assert_int_equal(ask("GET", "/hello", NULL, NULL)->status, 200);
+}
+
+static void client_that_goes_at_any_byte_harms_nobody(void **state)
+{
+    (void)state;
+    static const char request[] = "POST /api/v1/things HTTP/1.1\r\nHost: x\r\n" JSON
+                                  "Content-Length: 23\r\n\r\n" THING;
+    start_server();
+    for (size_t i = 0; i < sizeof request; i++) {
+        int fd = dial();
+        struct linger none = { 1, 0 };
+        if (i % 2 == 0)
+            setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+        say_bytes(fd, request, i);
+        if (i % 3 == 0)
+            usleep(500);
+        close(fd);
+    }
+    assert_int_equal(ask("GET", "/hello", NULL, NULL)->status, 200);
+}
+
+static void requests_beyond_those_in_flight_are_503(void **state)
+{
+    (void)state;
+    options.limits.in_flight_max = 2;
+    start_server();
+    int fds[2];
+    for (int i = 0; i < 2; i++) {
+        fds[i] = dial();
+        say(fds[i], "GET /api/v1/wait HTTP/1.1\r\nHost: x\r\n\r\n");
+    }
+    await_in_flight(2);
+    assert_problem(ask("GET", "/api/v1/things", NULL, NULL), 503, "service-unavailable");
+    assert_int_equal(ask("GET", "/hello", NULL, NULL)->status, 200);
+    release_waiting();
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(hear(fds[i])->status, 200);
+        close(fds[i]);
+    }
+    assert_int_equal(ask("GET", "/api/v1/things", NULL, NULL)->status, 200);
+}
+
+static void connections_beyond_the_limit_are_told(void **state)
+{
+    (void)state;
+    options.limits.connections_max = 3;
+    start_server();
+    int fds[3];
+    for (int i = 0; i < 3; i++) {
+        fds[i] = dial();
+        say(fds[i], "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert_int_equal(hear(fds[i])->status, 200);
+    }
+    assert_problem(ask("GET", "/hello", NULL, NULL), 503, "service-unavailable");
+    close(fds[0]);
+    usleep(100 * 1000);
+    assert_int_equal(ask("GET", "/hello", NULL, NULL)->status, 200);
+    close(fds[1]);
+    close(fds[2]);
+}
+
+/* ---- Ending -------------------------------------------------------------- */
+
+static void drain_without_anything_to_do_is_quick(void **state)
+{
+    (void)state;
+    start_server();
+    int idle = dial(), used = dial();
+    say(used, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_int_equal(hear(used)->status, 200);
+    assert_true(drain_server(1000));
+    assert_string_equal(hear_text(idle), "");
+    assert_string_equal(hear_text(used), "");
+    close(idle);
+    close(used);
+}
+
+static void drain_lets_a_request_finish_and_ends_its_connection(void **state)
+{
+    (void)state;
+    start_server();
+    int fd = dial();
+    say(fd, "GET /api/v1/wait HTTP/1.1\r\nHost: x\r\n\r\n");
+    await_in_flight(1);
+    begin_drain();
+    assert_false(await_drained(300));
+    release_waiting();
+    answer *a = hear(fd);
+    assert_int_equal(a->status, 200);
+    assert_string_equal(header_of(a, "Connection"), "close");
+    assert_true(await_drained(1000));
+    close(fd);
+}
+
+static void drain_lets_a_request_arrive_whole(void **state)
+{
+    (void)state;
+    start_server();
+    int fd = dial();
+    say(fd, "GET /hel");
+    usleep(100 * 1000);
+    begin_drain();
+    assert_false(await_drained(200));
+    say(fd, "lo HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_int_equal(hear(fd)->status, 200);
+    assert_true(await_drained(1000));
+    close(fd);
+}
+
+static void cancel_ends_what_waits(void **state)
+{
+    (void)state;
+    start_server();
+    int fd = dial(), slow = dial();
+    say(fd, "GET /api/v1/wait HTTP/1.1\r\nHost: x\r\n\r\n");
+    say(slow, "GET /hel");
+    await_in_flight(1);
+    begin_drain();
+    assert_false(await_drained(200));
+    cancel_server();
+    assert_problem(hear(fd), 409, "out-of-things");
+    assert_true(await_drained(1000));
+    close(fd);
+    close(slow);
+}
+
+int main(void)
+{
+    tn__log_level(TN_ERROR);
+    const struct CMUnitTest tests[] = {
+        HTTP_TEST(handler_that_never_waits_is_answered),
+        HTTP_TEST(connection_serves_many_requests),
+        HTTP_TEST(requests_sent_ahead_are_answered_in_order),
+        HTTP_TEST(made_thing_has_its_location),
+        HTTP_TEST(nothing_is_204_without_a_body),
+        HTTP_TEST(head_has_the_header_of_get),
+        HTTP_TEST(reader_who_has_it_gets_304),
+        HTTP_TEST(own_problem_is_answered_as_it_is_told),
+        HTTP_TEST(request_id_is_taken_over_or_made),
+        HTTP_TEST(listed_origin_may_read_and_is_told_before),
+        HTTP_TEST(all_faults_are_told_at_once),
+        HTTP_TEST(refusals_are_problems),
+        HTTP_TEST(refusal_leaves_the_connection_fit),
+        HTTP_TEST(problem_types_have_pages),
+        HTTP_TEST(docs_are_served_under_a_strict_policy),
+        HTTP_TEST(closed_server_shows_pages_and_refuses_routes),
+        HTTP_TEST(body_is_read_however_it_is_cut),
+        HTTP_TEST(body_announced_too_long_is_413_at_once),
+        HTTP_TEST(body_that_is_sent_all_the_same_does_not_cost_the_answer),
+        HTTP_TEST(body_in_chunks_that_grows_too_long_is_413),
+        HTTP_TEST(client_that_asks_first_is_told),
+        HTTP_TEST(body_nobody_asked_for_is_ignored),
+        HTTP_TEST(smugglers_are_refused_and_cut_off),
+        HTTP_TEST(long_header_is_431_at_any_length),
+        HTTP_TEST(many_fields_are_431),
+        HTTP_TEST(long_target_is_414_at_any_length),
+        HTTP_TEST(broken_syntax_is_a_problem),
+        HTTP_TEST(broken_syntax_of_one_does_not_hurt_another),
+        HTTP_TEST(bytes_that_are_nothing_harm_nobody),
+        HTTP_TEST(header_that_does_not_end_is_408),
+        HTTP_TEST(second_header_has_a_deadline_too),
+        HTTP_TEST(body_that_does_not_come_is_408),
+        HTTP_TEST(drops_now_and_then_gain_no_time),
+        HTTP_TEST(idle_connection_ends_without_a_word),
+        HTTP_TEST(handler_that_waits_is_answered_later),
+        HTTP_TEST(requests_sent_ahead_of_one_that_waits_keep_their_order),
+        HTTP_TEST(client_that_goes_while_its_handler_waits_harms_nobody),
+        HTTP_TEST(client_that_goes_at_any_byte_harms_nobody),
+        HTTP_TEST(requests_beyond_those_in_flight_are_503),
+        HTTP_TEST(connections_beyond_the_limit_are_told),
+        HTTP_TEST(drain_without_anything_to_do_is_quick),
+        HTTP_TEST(drain_lets_a_request_finish_and_ends_its_connection),
+        HTTP_TEST(drain_lets_a_request_arrive_whole),
+        HTTP_TEST(cancel_ends_what_waits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
