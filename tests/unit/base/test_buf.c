@@ -81,6 +81,22 @@ static void printf_appends_text_of_any_length(void **state)
     tn__buf_deinit(&buf);
 }
 
+/* The NUL that printf writes needs room too, though it isn't part of the text. */
+static void printf_fills_the_room_to_the_last_byte(void **state)
+{
+    (void)state;
+    for (int n = 1; n < 60; n++) {
+        tn__buf buf = { 0 };
+        tn__buf_add_char(&buf, 'x');
+        int room = (int)(buf.cap - buf.len);
+        tn__buf_printf(&buf, "%*d", room - n, 4);
+        tn__buf_printf(&buf, "%*d", n, 5);
+        assert_int_equal(buf.len, 1 + room);
+        assert_int_equal(buf.data[room], '5');
+        tn__buf_deinit(&buf);
+    }
+}
+
 static void reserve_makes_room_without_length(void **state)
 {
     (void)state;
@@ -104,6 +120,7 @@ int main(void)
         cmocka_unit_test(add_of_nothing_does_not_allocate),
         cmocka_unit_test(integers_are_written_in_full_range),
         cmocka_unit_test(printf_appends_text_of_any_length),
+        cmocka_unit_test(printf_fills_the_room_to_the_last_byte),
         cmocka_unit_test(reserve_makes_room_without_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

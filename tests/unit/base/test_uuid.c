@@ -1,8 +1,9 @@
 /* UUIDs: version 7's layout and order, reading and writing. */
 #include "unit.h"
 
-#include <pthread.h>
-#include <stdlib.h>
+/* The source itself: nobody lives to see its carries happen by chance. */
+#include "base/uuid.c" /* NOLINT(bugprone-suspicious-include) */
+
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,6 +63,26 @@ static void v7_differs_in_its_random_bits(void **state)
         assert_int_equal(any[b], 0xFF);
         assert_int_equal(all[b], 0);
     }
+}
+
+/* As if the clock had gone back by a day, so that the time stays and the rest rises. */
+static void v7_rises_when_its_random_bits_run_over(void **state)
+{
+    (void)state;
+    uint64_t tomorrow = (uint64_t)tn_now().us / 1000 + 86400000;
+    self.ms = tomorrow;
+    self.high = 5;
+    self.low = LOW_BITS_MAX;
+    tn_uuid id = tn_uuid_v7();
+    assert_int_equal(ms_of(id), tomorrow);
+    assert_int_equal((id.b[6] & 0x0F) << 8 | id.b[7], 6);
+    assert_int_equal(id.b[8], 0x80); /* what is left after the carry is small */
+    self.high = HIGH_BITS_MAX;
+    self.low = LOW_BITS_MAX;
+    id = tn_uuid_v7();
+    assert_int_equal(ms_of(id), tomorrow + 1);
+    assert_int_equal(id.b[6] >> 4, 7);
+    self.ms = 0;
 }
 
 enum { THREADS = 4, IDS_A_THREAD = 20000, IDS = THREADS * IDS_A_THREAD };
@@ -178,6 +199,7 @@ int main(void)
         cmocka_unit_test(v7_has_its_version_variant_and_time),
         cmocka_unit_test(v7_rises_within_a_thread),
         cmocka_unit_test(v7_differs_in_its_random_bits),
+        cmocka_unit_test(v7_rises_when_its_random_bits_run_over),
         cmocka_unit_test(v7_is_unique_across_threads),
         cmocka_unit_test(forked_child_makes_other_ids),
         cmocka_unit_test(text_round_trips_in_either_case),

@@ -87,6 +87,26 @@ static void cancel_reaches_all_and_those_that_start_later(void **state)
     tn__scope_close(scope);
 }
 
+static void cancel_reaches_those_around_one_that_ended(void **state)
+{
+    (void)state;
+    enum { N = 5 };
+    for (int ended = 0; ended < N; ended++) {
+        tn__woke woke[N];
+        tn__co *all[N];
+        tn__scope *scope = tn__scope_open(loop);
+        for (int i = 0; i < N; i++)
+            all[i] = tn__scope_start(scope, wait_once, &woke[i]);
+        tn__co_wake(all[ended]);
+        run_turns(1);
+        tn__scope_cancel(scope);
+        run_turns(1);
+        for (int i = 0; i < N; i++)
+            assert_int_equal(woke[i], i == ended ? TN__WOKEN : TN__CANCELLED);
+        tn__scope_close(scope);
+    }
+}
+
 static void close_it(void *arg)
 {
     tn__scope_close(arg);
@@ -144,6 +164,7 @@ int main(void)
         LOOP_TEST(scope_is_done_when_the_last_has_ended),
         LOOP_TEST(coroutine_that_never_waits_leaves_the_scope_as_it_was),
         LOOP_TEST(cancel_reaches_all_and_those_that_start_later),
+        LOOP_TEST(cancel_reaches_those_around_one_that_ended),
         LOOP_TEST(what_waits_for_the_end_may_close_the_scope),
         LOOP_TEST(parent_waits_for_its_children),
     };

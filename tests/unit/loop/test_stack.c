@@ -161,6 +161,30 @@ static void overflow_hits_the_guard(void **state)
         assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 }
 
+static volatile char *guarded;
+
+static void write_there(void)
+{
+    *guarded = 1;
+}
+
+static void guard_is_below_each_stack(void **state)
+{
+    (void)state;
+    tn__stacks stacks = { 0 };
+    tn__stack *a = tn__stack_take(&stacks), *b = tn__stack_take(&stacks);
+    char said[64];
+    for (int i = 0; i < 4; i++) {
+        guarded = (i < 2 ? a : b)->low - (i % 2 == 0 ? 1 : 64 * 1024);
+        assert_int_not_equal(death_of(write_there, said, sizeof said), 0);
+        guarded += i % 2 == 0 ? 1 : 64 * 1024;
+        assert_int_equal(death_of(write_there, said, sizeof said), 0);
+    }
+    tn__stack_give(&stacks, a);
+    tn__stack_give(&stacks, b);
+    tn__stacks_deinit(&stacks);
+}
+
 #if TN__ASAN
 static char *dangling;
 
@@ -196,6 +220,7 @@ int main(void)
         cmocka_unit_test(burst_gives_its_memory_back),
         LOOP_TEST(thousands_of_coroutines_wait_at_once),
         LOOP_TEST(nearly_all_of_a_stack_is_the_coroutines),
+        cmocka_unit_test(guard_is_below_each_stack),
         LOOP_TEST(overflow_hits_the_guard),
 #if TN__ASAN
         LOOP_TEST(stack_of_an_ended_coroutine_is_poisoned),
