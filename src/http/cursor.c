@@ -41,7 +41,7 @@ static tn_str key_bytes(tn_kind kind, const void *value, uint8_t room[8])
         put_number(room, (uint64_t)((const tn_time *)value)->us, 8);
         break;
     default:
-        assert(!"a list is ordered by text, an integer, a UUID or a time");
+        assert(false && "a list is ordered by text, an integer, a UUID or a time");
     }
     return (tn_str){ (const char *)room, 8 };
 }

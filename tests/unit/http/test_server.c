@@ -411,7 +411,7 @@ static void broken_syntax_of_one_does_not_hurt_another(void **state)
     }
     say(slow, "st: x\r\n\r\n");
     assert_int_equal(hear(slow)->status, 200);
-    say(upload, "%s", THING + 1);
+    say(upload, "%s", &THING[1]);
     assert_int_equal(hear(upload)->status, 201);
     close(slow);
     close(upload);
