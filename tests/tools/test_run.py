@@ -122,7 +122,7 @@ def test_each_service_gets_a_database_of_its_own_and_all_stop_cleanly(checkout):
     for service in checkout.state()["services"].values():
         assert urllib.request.urlopen(service["url"] + "/readyz").status == 200
     assert "stopping, in reverse ... done" in stop(run)
-    assert checkout.log("alpha").endswith("drained\n") and checkout.log("beta").endswith("drained\n")
+    assert all(checkout.log(name).endswith("drained\n") for name in ("alpha", "beta"))
     assert checkout.processes() == []
     assert not (checkout.folder / ".trunnion/run.json").exists()
 
