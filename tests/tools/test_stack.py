@@ -1,8 +1,10 @@
 """The private servers: what `make run`, the tests and the benchmark stand on."""
 
 import os
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -86,9 +88,7 @@ def test_a_process_that_took_over_an_id_is_never_signalled():
         sleeper.wait()
 
 
-def test_a_port_taken_while_down_is_replaced_and_said(tmp_path_factory):
-    import socket
-    import tempfile
+def test_a_port_taken_while_down_is_replaced_and_said():
     folder = Path(tempfile.mkdtemp(prefix="trunnion-test-"))
     folder.chmod(0o755)
     own = Stack(folder)
@@ -105,6 +105,20 @@ def test_a_port_taken_while_down_is_replaced_and_said(tmp_path_factory):
     finally:
         own.reset()
     assert not folder.exists()
+
+
+def test_a_stack_whose_state_was_deleted_makes_way_for_a_new_one():
+    folder = Path(tempfile.mkdtemp(prefix="trunnion-test-"))
+    folder.chmod(0o755)
+    try:
+        lost = Stack(folder)
+        lost.start()
+        (folder / "state.json").unlink()
+        new = Stack(folder)
+        new.start()
+        assert new.running() and not lost.postgres.running() and not lost.rabbit.running()
+    finally:
+        Stack(folder).reset()
 
 
 def test_the_servers_go_when_the_program_that_guards_them_is_killed(tmp_path):

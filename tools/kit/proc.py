@@ -87,7 +87,7 @@ def living_in(folder: Path) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                if os.readlink(entry / "cwd") == str(folder):
+                if os.readlink(entry / "cwd").removesuffix(" (deleted)") == str(folder):
                     found.append(int(entry.name))
             except OSError:
                 continue  # It ended meanwhile, or is not ours to see.

@@ -16,6 +16,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -66,7 +67,7 @@ class Stack:
     def stop(self) -> None:
         with self._locked():
             if self.exists():
-                self.rabbit.process and self.rabbit.process.send(15)
+                self.rabbit.process and self.rabbit.process.send(signal.SIGTERM)
                 self.postgres.stop()
                 self.rabbit.stop()
                 self._save()
@@ -147,14 +148,15 @@ class Stack:
 
     def _choose_home(self) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
-        home = self.folder / "data"
-        if _make_homes(home):
-            return home
-        shutil.rmtree(home, ignore_errors=True)
-        home = ELSEWHERE / _key(self.folder)
-        if not _make_homes(home):
+        for home in (self.folder / "data", ELSEWHERE / _key(self.folder)):
+            _clear(home)
+            if _make_homes(home):
+                break
+            shutil.rmtree(home, ignore_errors=True)
+        else:
             raise RuntimeError(f"the servers' accounts can reach neither {self.folder} nor {home}")
-        (home / "of").write_text(str(self.folder) + "\n")
+        if home.parent == ELSEWHERE:
+            (home / "of").write_text(str(self.folder) + "\n")
         return home
 
     def _find_ports(self) -> None:
@@ -236,11 +238,21 @@ def _make_homes(home: Path) -> bool:
     return True
 
 
+def _clear(home: Path) -> None:
+    """Removes what is left in `home` of a stack whose state was deleted, perhaps while it ran.
+
+    The servers that live in these folders were started by us, for nobody else has them.
+    """
+    for server in (home / "postgres" / "data", home / "rabbitmq"):
+        for pid in proc.living_in(server):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    shutil.rmtree(home, ignore_errors=True)
+
+
 def _forget_orphans() -> None:
     """Removes the data of checkouts that are no more."""
     for of in ELSEWHERE.glob("*/of"):
         with contextlib.suppress(OSError):
-            folder = Path(of.read_text().strip())
-            servers = [of.parent / "postgres" / "data", of.parent / "rabbitmq"]
-            if not folder.exists() and not any(proc.living_in(server) for server in servers):
-                shutil.rmtree(of.parent, ignore_errors=True)
+            if not Path(of.read_text().strip()).exists():
+                _clear(of.parent)
