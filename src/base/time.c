@@ -1,4 +1,5 @@
-/* Clocks, and RFC 3339 with civil-date arithmetic of our own: no locale, no time zone, no gmtime().
+/* Clocks, and RFC 3339 with civil-date arithmetic of our own: no locale, no time zone, no calendar of
+ * the C library's.
  *
  * Dates are of the proleptic Gregorian calendar, years 0000 to 9999. Writing clamps an instant
  * outside them (PostgreSQL has such, and infinities) to the nearest within; reading refuses it. A
