@@ -81,6 +81,13 @@ static tn__migrated execute(run *r, const char *sql, const char *doing)
     return done;
 }
 
+static void notice(void *owner, const PGresult *result)
+{
+    (void)owner;
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    TN_LOG(TN_DEBUG, "database notice", TN_LOG_Z("detail", message));
+}
+
 static tn__migrated open_connection(run *r, const char *url, int timeout_ms)
 {
     char seconds[16], options[64];
@@ -96,6 +103,7 @@ static tn__migrated open_connection(run *r, const char *url, int timeout_ms)
                                 : first_line(r->arena, PQerrorMessage(r->pq));
         return TN__MIGRATE_UNREACHABLE;
     }
+    PQsetNoticeReceiver(r->pq, notice, NULL);
     return TN__MIGRATE_DONE;
 }
 
@@ -240,12 +248,63 @@ static tn__migrated apply(run *r, const tn_migration *migration)
     return done;
 }
 
-tn__migrated tn__migrate(tn_arena *arena, const char *url, const char *set,
-    const tn_migration *migrations, size_t n, int timeout_ms, tn_str *why)
+static tn__migrated apply_missing(run *r)
 {
-    run r = { .arena = arena, .set = set, .migrations = migrations, .n = n, .why = why };
     size_t n_applied = 0;
-    tn__migrated done = check_order(&r);
+    tn__migrated done = find_applied(r, &n_applied);
+    for (size_t i = n_applied; i < r->n && done == TN__MIGRATE_DONE; i++) {
+        done = apply(r, &r->migrations[i]);
+    }
+    return done;
+}
+
+static bool has_table(run *r)
+{
+    PGresult *result = PQexec(r->pq,
+        "SELECT 1 FROM pg_class WHERE relname = 'trunnion_migrations'"
+        " AND pg_table_is_visible(oid)");
+    bool has = PQntuples(result) > 0;
+    PQclear(result);
+    return has;
+}
+
+static tn__migrated refuse_missing(run *r)
+{
+    size_t n_applied = 0;
+    tn__migrated done = has_table(r) ? find_applied(r, &n_applied) : TN__MIGRATE_DONE;
+    if (done == TN__MIGRATE_DONE && n_applied < r->n) {
+        *r->why = tn_printf(r->arena, "migration %s was not applied yet",
+            r->migrations[n_applied].name);
+        done = TN__MIGRATE_UNREACHABLE;
+    }
+    return done;
+}
+
+/* ---- Sets --------------------------------------------------------------- */
+
+static void take_set(run *r, const tn__migration_set *set)
+{
+    r->set = set->name;
+    r->migrations = set->at;
+    r->n = set->n;
+}
+
+static tn__migrated each_set(run *r, const tn__migration_set *sets, size_t n,
+    tn__migrated (*act)(run *r))
+{
+    tn__migrated done = TN__MIGRATE_DONE;
+    for (size_t i = 0; i < n && done == TN__MIGRATE_DONE; i++) {
+        take_set(r, &sets[i]);
+        done = act(r);
+    }
+    return done;
+}
+
+tn__migrated tn__migrate_sets(tn_arena *arena, const char *url, const tn__migration_set *sets,
+    size_t n, int timeout_ms, tn_str *why)
+{
+    run r = { .arena = arena, .why = why };
+    tn__migrated done = each_set(&r, sets, n, check_order);
     if (done == TN__MIGRATE_DONE) {
         done = open_connection(&r, url, timeout_ms);
     }
@@ -253,11 +312,30 @@ tn__migrated tn__migrate(tn_arena *arena, const char *url, const char *set,
         done = take_turn(&r);
     }
     if (done == TN__MIGRATE_DONE) {
-        done = find_applied(&r, &n_applied);
-    }
-    for (size_t i = n_applied; i < n && done == TN__MIGRATE_DONE; i++) {
-        done = apply(&r, &migrations[i]);
+        done = each_set(&r, sets, n, apply_missing);
     }
     PQfinish(r.pq); /* which also rolls back and unlocks */
     return done;
+}
+
+tn__migrated tn__migrations_check(tn_arena *arena, const char *url, const tn__migration_set *sets,
+    size_t n, int timeout_ms, tn_str *why)
+{
+    run r = { .arena = arena, .why = why };
+    tn__migrated done = each_set(&r, sets, n, check_order);
+    if (done == TN__MIGRATE_DONE) {
+        done = open_connection(&r, url, timeout_ms);
+    }
+    if (done == TN__MIGRATE_DONE) {
+        done = each_set(&r, sets, n, refuse_missing);
+    }
+    PQfinish(r.pq);
+    return done;
+}
+
+tn__migrated tn__migrate(tn_arena *arena, const char *url, const char *set,
+    const tn_migration *migrations, size_t n, int timeout_ms, tn_str *why)
+{
+    const tn__migration_set only = { .name = set, .at = migrations, .n = n };
+    return tn__migrate_sets(arena, url, &only, 1, timeout_ms, why);
 }

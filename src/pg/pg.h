@@ -112,3 +112,16 @@ void tn__tx_abandon(tn_tx *tx);
 typedef enum { TN__MIGRATE_DONE, TN__MIGRATE_UNREACHABLE, TN__MIGRATE_REFUSED } tn__migrated;
 tn__migrated tn__migrate(tn_arena *arena, const char *url, const char *set,
     const tn_migration *migrations, size_t n, int timeout_ms, tn_str *why);
+
+/* The same for several sets, one after the other, on one connection. */
+typedef struct {
+    const char *name;
+    const tn_migration *at;
+    size_t n;
+} tn__migration_set;
+tn__migrated tn__migrate_sets(tn_arena *arena, const char *url, const tn__migration_set *sets,
+    size_t n, int timeout_ms, tn_str *why);
+/* Applies nothing: TN__MIGRATE_UNREACHABLE as long as one of them is missing, for somebody else may
+ * be about to apply it. */
+tn__migrated tn__migrations_check(tn_arena *arena, const char *url, const tn__migration_set *sets,
+    size_t n, int timeout_ms, tn_str *why);

@@ -59,6 +59,7 @@ const tn__queue_binding *tn__bindings_of(tn_arena *arena, tn_str text, size_t *n
     tn_str pattern, name;
     *n = 0;
     while (text.len > 0 && tn__str_cut(&text, ',', &pattern)) {
+        pattern = tn__str_trim(pattern);
         tn__str_cut(&pattern, '=', &name);
         tn__queue_binding *binding = binding_of(bindings, n, tn_copy(arena, name).data);
         add_pattern(arena, binding, tn_copy(arena, pattern).data);

@@ -10,6 +10,7 @@
 
 #define FILE_BYTES_MAX 65536
 #define FOUND_MAX      200 /* of a value that is shown in a fault */
+#define SCHEME_MAX     16  /* bytes, with its :// */
 #define WORKERS_MAX    64
 
 static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
@@ -38,7 +39,7 @@ const tn__variable tn__variables[] = {
       .help = "Queues to declare for known consumers, so that no event is lost before their first"
               " start." },
     { NULL, "MIGRATE", TN__VARIABLE_BOOL, AT(migrate), .fallback = "true",
-      .help = "Apply the migrations at the start. When false, run --migrate before." },
+      .help = "Apply the migrations at the start. When false, it waits until --migrate has." },
     { NULL, "DATABASE_POOL_MAX", TN__VARIABLE_INT, AT(database_pool_max), .fallback = "4",
       .min = 1, .max = 64,
       .help = "Connections of a worker for transactions that wait for rows, besides its two shared"
@@ -170,15 +171,21 @@ static tn_str shown(tn_arena *arena, tn_str text)
     return tn_printf(arena, "\"%.*s%s\"", (int)len, out, len < text.len ? "..." : "");
 }
 
-/* Of a URL that isn't one, nobody can say where the password stands: all but the scheme is hidden. */
+/* Of a URL that isn't one, nobody can say where the password stands. Shown is what can't hold one: a
+ * URL without user, port or query; of any other the scheme; of anything else nothing. */
 static tn_str shown_secret(tn_arena *arena, tn_str text)
 {
-    size_t n = 0;
-    while (n < text.len && n < 16 && text.data[n] >= 'a' && text.data[n] <= 'z') {
-        n++;
+    const char *found = text.len > 0 ? memmem(text.data, text.len, "://", 3) : NULL;
+    size_t n = found != NULL ? (size_t)(found - text.data) + 3 : 0;
+    bool has_scheme = n > 0 && n <= SCHEME_MAX;
+    bool is_plain = has_scheme;
+    for (size_t i = n; i < text.len; i++) {
+        is_plain = is_plain && strchr("@:? ", text.data[i]) == NULL;
     }
-    bool has_scheme = text.len >= n + 3 && memcmp(text.data + n, "://", 3) == 0;
-    return tn_printf(arena, "\"%.*s***\"", has_scheme ? (int)n + 3 : 0, text.data);
+    if (is_plain) {
+        return shown(arena, text);
+    }
+    return tn_printf(arena, "\"%.*s***\"", has_scheme ? (int)n : 0, text.data);
 }
 
 static void fault_value(const reading *r, const tn__variable *variable, tn_str text)
@@ -294,6 +301,14 @@ static const char *read_all(int fd, tn_arena *arena, tn_str *text)
     return len <= FILE_BYTES_MAX ? NULL : "it is longer than 65536 bytes";
 }
 
+static tn_str without_newline(tn_str text)
+{
+    size_t n = text.len;
+    n -= n > 0 && text.data[n - 1] == '\n';
+    n -= n < text.len && n > 0 && text.data[n - 1] == '\r';
+    return (tn_str){ text.data, n };
+}
+
 /* The whole file but for one newline at its end, which editors and echo leave there. False when
  * there is a fault. */
 static bool read_file(const reading *r, const char *name, const char *path, tn_str *text)
@@ -310,9 +325,7 @@ static bool read_file(const reading *r, const char *name, const char *path, tn_s
             why);
         return false;
     }
-    if (text->len > 0 && text->data[text->len - 1] == '\n') {
-        text->len--;
-    }
+    *text = without_newline(*text);
     if (text->len == 0) {
         fault(r, name, "_FILE", "the file is empty; allowed: a file that holds the value");
         return false;

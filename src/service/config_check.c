@@ -164,14 +164,14 @@ static bool is_origin(tn_str text)
     return is_host_and_port((tn_str){ rest.data + 2, rest.len - 2 });
 }
 
-/* Calls `check` for each element; one that is empty is wrong. */
+/* Calls `check` for each element, without the spaces around it; one that is empty is wrong. */
 static bool is_list(tn_str text, bool (*check)(tn_str element))
 {
     if (text.len > 0 && text.data[text.len - 1] == ',') {
         return false;
     }
     while (text.len > 0) {
-        if (!check(split(text, ',', &text))) {
+        if (!check(tn__str_trim(split(text, ',', &text)))) {
             return false;
         }
     }

@@ -32,18 +32,20 @@ tn_str tn__variable_allowed(tn_arena *arena, const tn__variable *variable)
     return variable->allowed != NULL ? tn_str_of(variable->allowed) : TN_S("any text");
 }
 
+/* What holds when the variable isn't set. */
 static const char *default_text(const tn__variable *variable, const tn_service *service)
 {
-    if (variable->fallback_shown != NULL) {
-        return variable->fallback_shown;
-    }
-    if (variable->fallback != NULL) {
-        return variable->fallback[0] != '\0' ? variable->fallback : "none";
-    }
     bool has_messages = service->events.n + service->subscriptions.n > 0;
     bool needed = variable->need == TN__NEEDED ||
         (variable->need == TN__NEEDED_FOR_MESSAGES && has_messages);
-    return needed ? "none, it must be set" : "none";
+    if (needed) {
+        return "must be set";
+    }
+    if (variable->fallback_shown != NULL) {
+        return variable->fallback_shown;
+    }
+    bool has_fallback = variable->fallback != NULL && variable->fallback[0] != '\0';
+    return has_fallback ? variable->fallback : "none";
 }
 
 static void add_variable(tn__buf *out, tn_arena *arena, const tn_service *service,
@@ -53,8 +55,8 @@ static void add_variable(tn__buf *out, tn_arena *arena, const tn_service *servic
         tn__buf_printf(out, "\n%s:\n", variable->group);
     }
     tn_str allowed = tn__variable_allowed(arena, variable);
-    tn__buf_printf(out, "  %s\n      %s\n      Allowed: %.*s. Default: %s.\n", variable->name,
-        variable->help, TN_FMT(allowed), default_text(variable, service));
+    tn__buf_printf(out, "  %s (%s)\n      %s\n      Allowed: %.*s.\n", variable->name,
+        default_text(variable, service), variable->help, TN_FMT(allowed));
 }
 
 void tn__config_help(tn__buf *out, tn_arena *arena, const tn_service *service)
@@ -73,7 +75,8 @@ void tn__config_help(tn__buf *out, tn_arena *arena, const tn_service *service)
         "  --migrate       apply the migrations and end\n"
         "\n"
         "It is configured by environment variables. Instead of any X, X_FILE may name a file that\n"
-        "holds the value. One that is set to nothing counts as not set.\n",
+        "holds the value. One that is set to nothing counts as not set; what holds then stands in\n"
+        "parentheses.\n",
         service->name, service->version, service->summary != NULL ? service->summary : "",
         service->name);
     for (size_t i = 0; i < tn__variables_n; i++) {

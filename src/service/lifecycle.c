@@ -160,12 +160,13 @@ static int64_t from_now_us(int64_t ms)
     return tn__mono_us() + ms * 1000;
 }
 
-/* Tries until the database can be had; false when told to stop before. */
+/* Tries until the tables are there; gives up only when it is told to stop. */
 static tn__migrated migrate_patiently(running *r, tn_arena *arena)
 {
     for (int attempt = 1;; attempt++) {
         tn_str why = { NULL, 0 };
-        tn__migrated done = tn__migrate_once(arena, r->config, r->service, &why);
+        tn__migrated done = tn__migrate_once(arena, r->config, r->service, r->config->migrate,
+            &why);
         if (done == TN__MIGRATE_REFUSED) {
             TN_LOG(TN_ERROR, "migrations refused", TN_LOG_S("reason", why));
         }
@@ -174,7 +175,7 @@ static tn__migrated migrate_patiently(running *r, tn_arena *arena)
         }
         int wait_ms = tn__backoff_ms(attempt);
         tn__health_migrating(&r->health, why);
-        TN_LOG(TN_WARN, "the database can't be reached, trying again", TN_LOG_S("reason", why),
+        TN_LOG(TN_WARN, "waiting for the database", TN_LOG_S("reason", why),
             TN_LOG_I("attempt", attempt), TN_LOG_I("wait_ms", wait_ms));
         if (wait_until(r, is_stopping, from_now_us(wait_ms))) {
             return TN__MIGRATE_UNREACHABLE;
@@ -200,10 +201,7 @@ static void *migrate(void *arg)
 
 static void start_migrating(running *r)
 {
-    if (!r->config->migrate) {
-        r->migration = MIGRATED;
-    }
-    if (r->migration == MIGRATING && pthread_create(&r->migrating, NULL, migrate, r) != 0) {
+    if (pthread_create(&r->migrating, NULL, migrate, r) != 0) {
         abort(); /* At start, before anything was promised: there is nothing to go on with. */
     }
 }
@@ -275,7 +273,7 @@ static tn__relay *open_relay(running *r)
         &n_queues);
     return tn__relay_open(&(tn__relay_options){
         .database_url = config->database_url,
-        .amqp_url = config->amqp_url,
+        .amqp_url = r->health.has_messages ? config->amqp_url : NULL,
         .service = r->service->name,
         .batch_max = (int)config->outbox_batch_max,
         .poll_ms = (int)config->outbox_poll_ms,
@@ -314,12 +312,11 @@ static tn__consumer *open_consumer(running *r)
     });
 }
 
-/* The tables are there: everything that touches them begins. */
+/* The tables are there: everything that touches them begins. A service without messages has a relay
+ * too, which purges what has expired. */
 static void start_serving(running *r)
 {
-    if (r->health.has_messages) {
-        r->relay = open_relay(r);
-    }
+    r->relay = open_relay(r);
     if (r->service->subscriptions.n > 0) {
         r->consumer = open_consumer(r);
     }
@@ -419,6 +416,17 @@ static void wait_noticed(running *r)
     }
 }
 
+/* Waiting for a lock or in a long statement, a migration may take longer than we have. The server
+ * rolls back what is not committed. */
+static bool end_migrating(running *r, int64_t deadline_us)
+{
+    if (!wait_until(r, migration_ended, deadline_us)) {
+        return false;
+    }
+    pthread_join(r->migrating, NULL);
+    return true;
+}
+
 /* The relay outlives the workers, which wake it, and the consumer, which may emit. */
 static bool stop(running *r)
 {
@@ -430,15 +438,7 @@ static bool stop(running *r)
     drain_requests(r, end_us - 3 * step_us, end_us - 2 * step_us);
     bool ended = end_workers(r, end_us - 2 * step_us);
     drain_messages(r, end_us - step_us, end_us);
-    if (r->config->migrate) {
-        /* Waiting for a lock or in a long statement, it may take longer than we have. The server
-         * rolls back what is not committed. */
-        bool joined = wait_until(r, migration_ended, end_us);
-        ended = ended && joined;
-        if (joined) {
-            pthread_join(r->migrating, NULL);
-        }
-    }
+    ended = end_migrating(r, end_us) && ended;
     TN_LOG(TN_INFO, "stopped", TN_LOG_I("after_ms", (tn__mono_us() - started_us) / 1000));
     return ended;
 }

@@ -100,7 +100,7 @@ static int migrate_within(invocation *i, int64_t deadline_us)
 {
     for (int attempt = 1;; attempt++) {
         tn_str why = { NULL, 0 };
-        tn__migrated done = tn__migrate_once(i->arena, &i->config, i->service, &why);
+        tn__migrated done = tn__migrate_once(i->arena, &i->config, i->service, true, &why);
         if (done == TN__MIGRATE_DONE) {
             TN_LOG(TN_INFO, "migrated");
             return EX_OK;
@@ -113,7 +113,7 @@ static int migrate_within(invocation *i, int64_t deadline_us)
             return EX_SOFTWARE;
         }
         int wait_ms = tn__backoff_ms(attempt);
-        TN_LOG(TN_WARN, "the database can't be reached, trying again", TN_LOG_S("reason", why),
+        TN_LOG(TN_WARN, "waiting for the database", TN_LOG_S("reason", why),
             TN_LOG_I("attempt", attempt), TN_LOG_I("wait_ms", wait_ms));
         usleep((useconds_t)wait_ms * 1000);
     }

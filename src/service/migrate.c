@@ -9,15 +9,14 @@
 #define WAIT_MS_MAX        2000
 
 tn__migrated tn__migrate_once(tn_arena *arena, const tn__config *config, const tn_service *service,
-    tn_str *why)
+    bool apply, tn_str *why)
 {
-    tn__migrated done = tn__migrate(arena, config->database_url, "trunnion", tn__chassis_migrations,
-        tn__chassis_migrations_n, MIGRATE_TIMEOUT_MS, why);
-    if (done != TN__MIGRATE_DONE || service->migrations.n == 0) {
-        return done;
-    }
-    return tn__migrate(arena, config->database_url, service->name, service->migrations.at,
-        service->migrations.n, MIGRATE_TIMEOUT_MS, why);
+    const tn__migration_set sets[] = {
+        { "trunnion", tn__chassis_migrations, tn__chassis_migrations_n },
+        { service->name, service->migrations.at, service->migrations.n },
+    };
+    return (apply ? tn__migrate_sets : tn__migrations_check)(arena, config->database_url, sets,
+        sizeof sets / sizeof *sets, MIGRATE_TIMEOUT_MS, why);
 }
 
 int tn__backoff_ms(int attempt)

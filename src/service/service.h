@@ -84,9 +84,9 @@ void tn__signals_close(tn__signals *signals);
 
 /* ---- migrate.c ------------------------------------------------------------ */
 
-/* Applies the chassis's migrations and the service's, once. */
+/* Tries once to apply the chassis's migrations and the service's, or to find them applied. */
 tn__migrated tn__migrate_once(tn_arena *arena, const tn__config *config, const tn_service *service,
-    tn_str *why);
+    bool apply, tn_str *why);
 /* How long to wait before try number `attempt` (from 1): it doubles, up to a limit, with jitter. */
 int tn__backoff_ms(int attempt);
 

@@ -78,7 +78,7 @@ static void bindings_of_one_consumer_come_together(void **state)
     (void)state;
     size_t n = 0;
     const tn__queue_binding *bindings = tn__bindings_of(arena,
-        TN_S("activity=item.*,audit=#,activity=order.created"), &n);
+        TN_S("activity=item.*, audit=#,activity=order.created"), &n);
     assert_int_equal(n, 2);
     assert_string_equal(bindings[0].consumer, "activity");
     assert_int_equal(bindings[0].n_patterns, 2);

@@ -168,6 +168,8 @@ static void a_value_may_come_from_a_file_without_its_last_newline(void **state)
         { "shop\n", "shop" },
         { "shop\n\n", "shop\n" },
         { " shop \n", " shop " },
+        { "shop\r\n", "shop" },
+        { "shop\r", "shop\r" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *path = file_with(cases[i].bytes, strlen(cases[i].bytes));
@@ -277,6 +279,10 @@ static void a_fault_never_shows_a_secret(void **state)
     assert_false(LOAD(&quiet, urls[0]));
     assert_fault("DATABASE_URL",
         "found \"mysql://***\"; allowed: postgresql://user:password@host:port/database");
+    start_over();
+    assert_false(LOAD(&quiet, "DATABASE_URL=mysql://host/shop"));
+    assert_fault("DATABASE_URL",
+        "found \"mysql://host/shop\"; allowed: postgresql://user:password@host:port/database");
 }
 
 static void what_is_repeated_is_utf8(void **state)
@@ -347,10 +353,10 @@ static void origins_have_no_path(void **state)
 {
     (void)state;
     RIGHT(tn__check_origins, "*", "https://a.example", "http://localhost:3000,https://b.example",
-        "http://[::1]:8080", "app+x://shell");
+        "http://[::1]:8080", "app+x://shell", "https://a.example, https://b.example");
     WRONG(tn__check_origins, "https://a.example/", "a.example", "*,https://a.example",
-        "https://a.example,", ",https://a.example", "https://a.example, https://b.example",
-        "https://", "https://a.example?x", "https://u@h", "null");
+        "https://a.example,", ",https://a.example", "https://a.example https://b.example",
+        "*, https://a.example", "https://", "https://a.example?x", "https://u@h", "null");
 }
 
 static void consumers_are_names_with_topic_patterns(void **state)
@@ -416,13 +422,16 @@ static void help_names_every_variable_with_its_default(void **state)
     tn__config_help(&out, arena, &talking);
     tn__buf_add_char(&out, '\0');
     for (size_t i = 0; i < tn__variables_n; i++) {
-        tn_str line = tn_printf(arena, "\n  %s\n      %s\n      Allowed: ", tn__variables[i].name,
-            tn__variables[i].help);
-        assert_non_null(strstr(out.data, line.data));
+        tn_str line = tn_printf(arena, "\n  %s (", tn__variables[i].name);
+        const char *at = strstr(out.data, line.data);
+        assert_non_null(at);
+        tn_str rest = tn_printf(arena, ")\n      %s\n      Allowed: ", tn__variables[i].help);
+        const char *found = strstr(at, rest.data);
+        assert_ptr_equal(found + 1, strchr(at + 1, '\n'));
     }
-    assert_non_null(strstr(out.data, "from 0 to 65535. Default: 8080.\n"));
-    assert_non_null(strstr(out.data, "Default: the number of cores.\n"));
-    assert_non_null(strstr(out.data, "database. Default: none, it must be set.\n"));
+    assert_non_null(strstr(out.data, "\n  PORT (8080)\n"));
+    assert_non_null(strstr(out.data, "\n  WORKERS (the number of cores)\n"));
+    assert_non_null(strstr(out.data, "\n  DATABASE_URL (must be set)\n"));
 }
 
 static void a_variable_has_a_default_or_is_needed_and_its_default_is_allowed(void **state)

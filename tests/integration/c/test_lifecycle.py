@@ -1,6 +1,6 @@
 """From the first moment of a process to its last: what it says, what it ends with, what it loses.
 
-test_health.py holds what a service does while something is missing.
+../test_health.py holds what a service does while something is missing.
 """
 
 import signal
@@ -9,15 +9,17 @@ import subprocess
 import threading
 import time
 
+import psycopg
 import pytest
 import requests
 from kit.ports import LOOPBACK
 from support.client import new_key
 from support.load import item, side_by_side
+from support.program import run
 from support.services import SANITIZER_MARKS, command
 from support.wait import eventually
 
-EX_SOFTWARE, EX_CONFIG = 70, 78
+EX_SOFTWARE = 70  # sysexits.h
 READY_MS_MAX = 100
 
 
@@ -84,27 +86,25 @@ def test_migrations_that_changed_end_the_start_with_status_70(database, world):
     url = database("refused")
     first = world.start("items", DATABASE_URL=url)
     first.stop()
-    with pytest_psycopg(url) as db:
-        db.execute("UPDATE trunnion_migrations SET checksum = 'nonsense'"
-                   " WHERE set_name = 'items'")
+    with psycopg.connect(url) as db:
+        db.execute("UPDATE trunnion_migrations SET checksum = 'another' WHERE set_name = 'items'")
         db.commit()
     second = world.service("items", DATABASE_URL=url).start(ready=False)
     assert second.wait_exit(10) == EX_SOFTWARE
     assert line_of(second, "migrations refused")["level"] == "error"
 
 
-def pytest_psycopg(url: str):
-    import psycopg
-    return psycopg.connect(url)
-
-
-def test_migrate_prepares_a_database_for_services_that_may_not(database, world):
+def test_a_service_that_may_not_migrate_waits_until_somebody_has(database, world):
     url = database("prepared")
-    service = world.service("items", DATABASE_URL=url, MIGRATE="false")
-    done = subprocess.run([*command("items"), "--migrate"], env=service.env, timeout=30,
-                          capture_output=True, text=True)
+    service = world.service("items", DATABASE_URL=url, MIGRATE="false").start(ready=False)
+    line = line_of(service, "waiting for the database")
+    assert "0001_chassis.sql was not applied yet" in line["reason"]
+    told = service.http.get("/readyz")
+    assert told.status_code == 503
+    assert "not applied yet" in told.json()["checks"]["database"]["detail"]
+    done = run("items", "--migrate", env={"DATABASE_URL": url})
     assert done.returncode == 0, done.stdout + done.stderr
-    service.start()
+    service.wait_ready()
     assert service.api.post("/items", item()).status_code == 201
     service.stop()
 
