@@ -95,3 +95,8 @@ size_t tn__http_in_flight(const tn__http *http)
 {
     return tn__scope_count(http->handlers);
 }
+
+size_t tn__http_streams(const tn__http *http)
+{
+    return http->n_streams;
+}

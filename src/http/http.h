@@ -69,3 +69,4 @@ void tn__http_drain(tn__http *http, void (*done)(void *arg), void *arg);
 void tn__http_cancel(tn__http *http);
 void tn__http_close(tn__http *http);
 size_t tn__http_in_flight(const tn__http *http);
+size_t tn__http_streams(const tn__http *http);
