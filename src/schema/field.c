@@ -8,7 +8,7 @@
 
 static bool is_named(const tn_field *field, tn_str name)
 {
-    return strncmp(field->name, name.data, name.len) == 0 && field->name[name.len] == '\0';
+    return strlen(field->name) == name.len && memcmp(field->name, name.data, name.len) == 0;
 }
 
 size_t tn__field_index(const tn_schema *schema, tn_str name, size_t hint)
