@@ -15,8 +15,10 @@
  * MAX; each is drawn between half of that and all of it, so that replicas spread out. */
 #define TN__BACKOFF_MIN_US INT64_C(50000)
 #define TN__BACKOFF_MAX_US INT64_C(2000000)
-/* A statement that takes longer by itself is logged. */
-#define TN__SLOW_US INT64_C(500000)
+/* What takes longer, from one Sync's result to the next, is logged with the names of its statements,
+ * of which so many are listed. */
+#define TN__SLOW_US        INT64_C(500000)
+#define TN__SLOW_NAMES_MAX 8
 
 typedef struct tn__conn tn__conn;
 
@@ -52,7 +54,6 @@ typedef struct {
     int64_t connect_timeout_us;
     tn__text_types text_types; /* as the newest connection found them */
     tn__metric *idle, *used;   /* db_client_connection_count */
-    tn__metric *commit_duration;
 } tn__conn_common;
 
 typedef enum {
@@ -85,7 +86,9 @@ struct tn__conn {
     int stray_nulls;
     struct tn__prepared *prepared; /* by the statement's id */
     size_t n_prepared;
-    int64_t sending_us, received_us, progress_us;
+    int64_t sending_us, received_us, synced_us;
+    const tn__statement *since_sync[TN__SLOW_NAMES_MAX]; /* those with results, each once */
+    size_t n_since_sync;
     char why[256];
 };
 
@@ -93,6 +96,8 @@ void tn__conn_init(tn__conn *conn, tn__loop *loop, tn__conn_common *common,
     const tn__conn_events *events, void *owner);
 /* Starts connecting, and goes on until it is up. */
 void tn__conn_start(tn__conn *conn);
+/* The server is there: if it waits for its next attempt, that comes now. */
+void tn__conn_hurry(tn__conn *conn);
 /* Closes it at once and leaves it so; the owner isn't told. Not from within an event but on_down. */
 void tn__conn_stop(tn__conn *conn);
 /* Gives it up as broken: it is closed at the end of the turn, and made again. */

@@ -278,6 +278,13 @@ void tn__conn_start(tn__conn *conn)
     tn__timer_start(conn->loop, &conn->timer, tn__mono_us());
 }
 
+void tn__conn_hurry(tn__conn *conn)
+{
+    if (conn->state == TN__CONN_WAITING) {
+        tn__timer_start(conn->loop, &conn->timer, tn__mono_us());
+    }
+}
+
 void tn__conn_stop(tn__conn *conn)
 {
     close_now(conn);

@@ -19,14 +19,13 @@ static bool is_one_of(const char *sqlstate, const char *a, const char *b)
     return strcmp(sqlstate, a) == 0 || strcmp(sqlstate, b) == 0;
 }
 
-static tn__fail_kind kind_of(const char *sqlstate, const char *constraint)
+static tn__fail_kind kind_of(const PGresult *result, const char *sqlstate, const char *constraint)
 {
     if (in_class(sqlstate, "23") && *constraint != '\0') {
         return TN__FAIL_CONSTRAINT;
     }
-    if (is_one_of(sqlstate, "40001", "40P01") || strcmp(sqlstate, "55P03") == 0 ||
-        in_class(sqlstate, "53")) {
-        return TN__FAIL_BUSY; /* serialization, deadlock, lock timeout; out of resources */
+    if (tn__error_may_pass(result) || strcmp(sqlstate, "55P03") == 0 || in_class(sqlstate, "53")) {
+        return TN__FAIL_BUSY; /* also for the lock timeout, and for lack of resources */
     }
     /* query_canceled: by statement_timeout, or by an administrator. */
     return strcmp(sqlstate, "57014") == 0 ? TN__FAIL_TIMEOUT : TN__FAIL_ERROR;
@@ -49,7 +48,7 @@ void tn__met_error(tn_arena *arena, const PGresult *result, const char *query, t
     const char *constraint = field(result, PG_DIAG_CONSTRAINT_NAME);
     *met = (tn__met){
         .failure = {
-            .kind = kind_of(sqlstate, constraint),
+            .kind = kind_of(result, sqlstate, constraint),
             .constraint = tn_copy(arena, tn_str_of(constraint)),
             .sqlstate = tn_copy(arena, tn_str_of(sqlstate)),
             .query = tn_copy(arena, tn_str_of(query)),

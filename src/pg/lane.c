@@ -303,7 +303,7 @@ static void on_down(tn__conn *conn)
     }
     tn__conn_set_used(conn, false);
     be_patient(lane);
-    tn__pg_note(lane->pg, conn);
+    tn__pg_note_down(lane->pg, conn);
 }
 
 static void on_up(tn__conn *conn)
@@ -312,7 +312,7 @@ static void on_up(tn__conn *conn)
     tn__timer_stop(lane->pg->loop, &lane->patience);
     lane->hopeless = false;
     tn__loop_later(lane->pg->loop, &lane->send);
-    tn__pg_note(lane->pg, conn);
+    tn__pg_note_up(lane->pg);
 }
 
 /* ---- Opening and closing ------------------------------------------------ */

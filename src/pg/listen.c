@@ -116,6 +116,13 @@ void tn__pg_listen(tn__pg *pg, const char *name, void (*fn)(void *arg), void *ar
     }
 }
 
+void tn__listener_hurry(tn__pg *pg)
+{
+    if (pg->listener != NULL) {
+        tn__conn_hurry(&pg->listener->conn);
+    }
+}
+
 void tn__listener_close(tn__pg *pg)
 {
     if (pg->listener == NULL) {

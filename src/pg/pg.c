@@ -86,15 +86,25 @@ static bool is_up(const tn__pg *pg)
     return tn__conn_is_up(&pg->read.conn) && tn__conn_is_up(&pg->write.conn);
 }
 
-void tn__pg_note(tn__pg *pg, const tn__conn *conn)
+void tn__pg_note_down(tn__pg *pg, const tn__conn *conn)
 {
-    bool up = is_up(pg);
-    if (up && pg->told != TN__TOLD_UP) {
-        pg->told = TN__TOLD_UP;
-        TN_LOG(TN_INFO, "database is up");
-    } else if (!tn__conn_is_up(conn) && pg->told != TN__TOLD_DOWN) {
+    if (pg->told != TN__TOLD_DOWN) {
         pg->told = TN__TOLD_DOWN;
         TN_LOG(TN_WARN, "database is down; trying to connect", TN_LOG_Z("detail", conn->why));
+    }
+}
+
+void tn__pg_note_up(tn__pg *pg)
+{
+    if (is_up(pg) && pg->told != TN__TOLD_UP) {
+        pg->told = TN__TOLD_UP;
+        TN_LOG(TN_INFO, "database is up");
+    }
+    tn__conn_hurry(&pg->read.conn);
+    tn__conn_hurry(&pg->write.conn);
+    tn__listener_hurry(pg);
+    for (size_t i = 0; i < pg->pool.n; i++) {
+        tn__conn_hurry(&pg->pool.sessions[i].conn);
     }
 }
 
@@ -122,7 +132,6 @@ tn__pg *tn__pg_open(tn__loop *loop, const tn__pg_options *options)
     pg->common.connect_timeout_us = (int64_t)options->connect_timeout_ms * 1000;
     pg->common.idle = connection_gauge("idle");
     pg->common.used = connection_gauge("used");
-    pg->common.commit_duration = tn__operation_metric("commit");
     tn__lane_open(&pg->read, pg, TN__READ);
     tn__lane_open(&pg->write, pg, TN__WRITE);
     tn__pool_open(&pg->pool, pg);

@@ -147,6 +147,7 @@ void tn__pipeline_clear(tn__conn *conn)
     conn->first = conn->n = 0;
     conn->stray_nulls = 0;
     conn->sending_us = 0;
+    conn->n_since_sync = 0;
     for (size_t i = 0; i < conn->n_prepared; i++) {
         free_plans(&conn->prepared[i]);
     }
@@ -264,13 +265,32 @@ static void observe(tn__conn *conn, const tn__entry *entry)
     }
     tn__metric_observe(entry->statement->duration,
         (double)(conn->received_us - entry->sent_us) / 1e6);
-    /* What was before it in the pipeline isn't its own time. */
-    int64_t since = entry->sent_us > conn->progress_us ? entry->sent_us : conn->progress_us;
-    if (conn->received_us - since >= TN__SLOW_US) {
-        TN_LOG(TN_WARN, "slow query", TN_LOG_Z("query", entry->statement->name),
-            TN_LOG_I("duration_ms", (conn->received_us - since) / 1000));
+    for (size_t i = conn->n_since_sync; i-- > 0;) {
+        if (conn->since_sync[i] == entry->statement) {
+            return;
+        }
     }
-    conn->progress_us = conn->received_us;
+    if (conn->n_since_sync < TN__SLOW_NAMES_MAX) {
+        conn->since_sync[conn->n_since_sync++] = entry->statement;
+    }
+}
+
+/* The server holds results back until a Sync, so one slow statement can't be told from the others of
+ * its batch. */
+static void log_if_slow(tn__conn *conn, int64_t sent_us)
+{
+    int64_t began_us = sent_us > conn->synced_us ? sent_us : conn->synced_us;
+    if (conn->received_us - began_us < TN__SLOW_US || conn->n_since_sync == 0) {
+        return;
+    }
+    tn__buf names = { .arena = NULL };
+    for (size_t i = 0; i < conn->n_since_sync; i++) {
+        tn__buf_add_z(&names, i == 0 ? "" : ", ");
+        tn__buf_add_z(&names, conn->since_sync[i]->name);
+    }
+    TN_LOG(TN_WARN, "slow query", TN_LOG_S("query", tn__buf_str(&names)),
+        TN_LOG_I("duration_ms", (conn->received_us - began_us) / 1000));
+    tn__buf_deinit(&names);
 }
 
 static void take_sync(tn__conn *conn)
@@ -281,9 +301,9 @@ static void take_sync(tn__conn *conn)
         return;
     }
     pop(conn);
-    conn->progress_us = conn->received_us;
-    tn__metric_observe(conn->common->commit_duration,
-        (double)(conn->received_us - entry.sent_us) / 1e6);
+    log_if_slow(conn, entry.sent_us);
+    conn->synced_us = conn->received_us;
+    conn->n_since_sync = 0;
     events_of(conn)->on_sync(conn);
 }
 

@@ -205,6 +205,9 @@ struct tn__pg {
     size_t n_open; /* transactions */
 };
 
-/* A lane came up or went down: logs the change, once. */
-void tn__pg_note(tn__pg *pg, const tn__conn *conn);
+/* A lane went down, or an attempt to make it failed: logs the change, once. */
+void tn__pg_note_down(tn__pg *pg, const tn__conn *conn);
+/* A lane came up: so will the other connections, now. */
+void tn__pg_note_up(tn__pg *pg);
+void tn__listener_hurry(tn__pg *pg);
 void tn__listener_close(tn__pg *pg);

@@ -21,7 +21,7 @@ static const double duration_bounds[] = {
     10,
 };
 
-tn__metric *tn__operation_metric(const char *name)
+static tn__metric *duration_of(const char *name)
 {
     const tn__label label = { "db_operation_name", name };
     return tn__histogram("db_client_operation_duration_seconds",
@@ -54,7 +54,7 @@ static tn__statement *make(tn__statements *all, const char *name, const char *sq
     made->id = all->n++;
     made->n_params = n_kinds;
     made->arrays = arrays;
-    made->duration = tn__operation_metric(name);
+    made->duration = duration_of(name);
     for (size_t i = 0; i < n_kinds; i++) {
         made->kinds[i] = kinds[i];
         made->types[i] = arrays ? tn__array_type(kinds[i]) : tn__param_type(kinds[i]);

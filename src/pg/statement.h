@@ -36,6 +36,3 @@ tn__statement *tn__statement_of_query(tn__statements *all, const tn_query *query
 tn__statement *tn__statement_of_bulk(tn__statements *all, const char *name, const char *sql,
     const tn_kind *kinds, size_t n_kinds);
 void tn__statements_deinit(tn__statements *all);
-
-/* The histogram of an operation's durations, labelled with its name. */
-tn__metric *tn__operation_metric(const char *name);

@@ -201,7 +201,9 @@ static void turn(bool (*condition)(void), int64_t ms)
     gave_up = false;
     tn__timer_start(loop, &looks, tn__mono_us());
     tn__timer_start(loop, &end, tn__mono_us() + ms * 1000);
-    tn__loop_run(loop);
+    do {
+        tn__loop_run(loop); /* a job that ended before it began to run may have stopped it */
+    } while (!gave_up && !condition());
     tn__timer_stop(loop, &looks);
     tn__timer_stop(loop, &end);
 }
@@ -230,6 +232,19 @@ static bool is_up(void)
 void await_up(void)
 {
     run_until(is_up);
+}
+
+static const char *awaited_sql;
+
+static bool sql_is_true(void)
+{
+    return number("SELECT count(*) FROM (SELECT 1 WHERE %s) AS x", awaited_sql) == 1;
+}
+
+void await_sql(const char *condition)
+{
+    awaited_sql = condition;
+    run_until(sql_is_true);
 }
 
 static bool all_done(void)

@@ -65,6 +65,11 @@ void finish(void);
 /* Runs the loop for that time, or until the condition holds. */
 void run_for(int64_t ms);
 void run_until(bool (*condition)(void));
+/* Runs the loop until the condition holds in the database. */
+void await_sql(const char *condition);
+/* A condition: so many backends of the worker are in that state of pg_stat_activity. */
+#define BACKENDS(n, state)                                                                         \
+#n " = (SELECT count(*) FROM pg_stat_activity WHERE application_name = 'test' AND " state ")"
 /* Ends the job's transaction: commits, and keeps what came of it. */
 void commit(job *j, tn_tx *tx);
 tn_tx *begin(job *j, tn__tx_mode mode);
