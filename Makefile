@@ -6,7 +6,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 NAME ?=
 
-.PHONY: help setup build run demo test unit integration check format sanitize tsan fuzz bench \
+.PHONY: help setup build run demo test unit integration check contract format sanitize tsan fuzz bench \
 	docs-page new-service clean distclean
 
 help:        ## List the targets.
@@ -35,6 +35,9 @@ integration: ## Run the tests against real servers, with the sanitizers.
 
 check:       ## Check format, bugs, banned functions, layers and lengths.
 	@tools/setup test && tools/check
+
+contract:    ## Write the contract files anew, as the built programs tell them.
+	@tools/build release && tools/contract
 
 format:      ## Format all C code.
 	@tools/check --fix format

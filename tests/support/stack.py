@@ -12,37 +12,16 @@ The servers go with the run, even when it is killed. With TRUNNION_TEST_STACK se
 stack there is used and left running, so that several runs share one.
 """
 
-import os
-import shutil
-import tempfile
 import uuid
-from pathlib import Path
 
 import pytest
-
-from kit.guard import Guard
-from kit.stack import Stack
+from kit.throwaway import throw_away_stack
 
 
 @pytest.fixture(scope="session")
 def stack():
-    shared = os.environ.get("TRUNNION_TEST_STACK")
-    if shared:
-        running = Stack(Path(shared))
-        running.start()
+    with throw_away_stack() as running:
         yield running
-        return
-    folder = Path(tempfile.mkdtemp(prefix="trunnion-test-"))
-    folder.chmod(0o755)  # The servers' own accounts have to get through.
-    guard = Guard("reset-stack", folder)
-    own = Stack(folder)
-    try:
-        own.start()
-        yield own
-    finally:
-        own.reset()
-        guard.dismiss()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

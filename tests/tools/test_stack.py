@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from kit import ports, proc
 from kit.stack import Stack
+from kit.throwaway import throw_away_stack
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -88,6 +89,14 @@ def test_a_process_that_took_over_an_id_is_never_signalled():
         sleeper.wait()
 
 
+def test_a_test_that_needs_no_broker_gets_none():
+    with throw_away_stack(["alone"], broker=False) as own:
+        with psycopg.connect(own.database_url("alone")):
+            pass
+        assert own.rabbit.process is None
+    assert not own.folder.exists()
+
+
 def test_a_port_taken_while_down_is_replaced_and_said():
     folder = Path(tempfile.mkdtemp(prefix="trunnion-test-"))
     folder.chmod(0o755)
@@ -123,15 +132,13 @@ def test_a_stack_whose_state_was_deleted_makes_way_for_a_new_one():
 
 def test_the_servers_go_when_the_program_that_guards_them_is_killed(tmp_path):
     program = (
-        f"import sys, tempfile, time, pathlib\n"
+        f"import sys, time\n"
         f"sys.path.insert(0, {str(ROOT / 'tools')!r})\n"
-        f"from kit.guard import Guard\nfrom kit.stack import Stack\n"
-        f"folder = pathlib.Path(tempfile.mkdtemp(prefix='trunnion-test-')); folder.chmod(0o755)\n"
-        f"guard = Guard('reset-stack', folder)\n"
-        f"stack = Stack(folder); stack.start()\n"
-        f"print(folder, stack.postgres.process.pid, stack.rabbit.process.pid,\n"
-        f"      stack.rabbit.epmd.pid, flush=True)\n"
-        f"time.sleep(60)\n")
+        f"from kit.throwaway import throw_away_stack\n"
+        f"with throw_away_stack() as stack:\n"
+        f"    print(stack.folder, stack.postgres.process.pid, stack.rabbit.process.pid,\n"
+        f"          stack.rabbit.epmd.pid, flush=True)\n"
+        f"    time.sleep(60)\n")
     child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     folder, *pids = child.stdout.readline().split()
     child.kill()
