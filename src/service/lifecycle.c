@@ -464,7 +464,7 @@ static int serve(running *r, const int fds[TN__WORKERS_MAX])
     bool ended = stop(r);
     tn__signals_close(r->signals);
     if (!ended) {
-        tn__log_close();
+        tn__log_flush();
         _exit(status); /* Threads are still running: they must not meet what exit() tears down. */
     }
     return status;

@@ -74,6 +74,8 @@ static void stop(tn__signals *signals, int signal)
         signals->stopping_since_us = now_us;
         signals->on_stop(signals->arg, signal);
     } else if (now_us - signals->stopping_since_us >= AGAIN_AFTER_MS * 1000) {
+        tn_log(TN_WARN, "stopping at once: asked again", NULL, 0);
+        tn__log_flush();
         _exit(128 + signal);
     }
 }

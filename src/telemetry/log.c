@@ -210,6 +210,13 @@ uint64_t tn__log_dropped(void)
     return the_log.queue != NULL ? tn__log_queue_dropped(the_log.queue) : 0;
 }
 
+void tn__log_flush(void)
+{
+    if (the_log.queue != NULL) {
+        tn__log_queue_flush(the_log.queue, CLOSE_MS);
+    }
+}
+
 void tn__log_close(void)
 {
     tn__log_queue *queue = the_log.queue;

@@ -31,7 +31,7 @@ struct tn__log_queue {
     pthread_cond_t wake;
     tn__buf filling;
     uint64_t dropped, told; /* told: of the dropped, those that a line has told of */
-    bool idle, hurry, closing, done;
+    bool idle, hurry, writes, closing, done;
     atomic_bool abandoned;
     tn__buf writing; /* the writer's own */
 };
@@ -156,12 +156,15 @@ static void *writer(void *arg)
         uint64_t lost = lines.len > 0 ? queue->dropped - queue->told : 0;
         queue->told += lost;
         queue->hurry = false;
+        queue->writes = true;
         pthread_mutex_unlock(&queue->lock);
         if (lost > 0) {
             queue->options.on_dropped(&queue->writing, lost);
         }
         write_all(queue);
         pthread_mutex_lock(&queue->lock);
+        queue->writes = false;
+        pthread_cond_broadcast(&queue->wake); /* to who waits for a flush */
         nap(queue);
     }
     queue->done = true;
@@ -241,6 +244,22 @@ uint64_t tn__log_queue_dropped(tn__log_queue *queue)
     uint64_t dropped = queue->dropped;
     pthread_mutex_unlock(&queue->lock);
     return dropped;
+}
+
+bool tn__log_queue_flush(tn__log_queue *queue, int timeout_ms)
+{
+    struct timespec until = in_ms(timeout_ms);
+    int error = 0;
+    pthread_mutex_lock(&queue->lock);
+    while ((queue->filling.len > 0 || queue->writes) && error != ETIMEDOUT) {
+        queue->hurry = true;
+        queue->idle = false;
+        pthread_cond_broadcast(&queue->wake);
+        error = pthread_cond_timedwait(&queue->wake, &queue->lock, &until);
+    }
+    bool flushed = queue->filling.len == 0 && !queue->writes;
+    pthread_mutex_unlock(&queue->lock);
+    return flushed;
 }
 
 /* Called with the lock held. */

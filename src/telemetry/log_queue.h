@@ -17,6 +17,8 @@ tn__log_queue *tn__log_queue_open(const tn__log_queue_options *options); /* star
 void tn__log_queue_add(tn__log_queue *queue, tn_str line);
 /* Lines dropped since the queue was opened. Thread-safe. */
 uint64_t tn__log_queue_dropped(tn__log_queue *queue);
+/* Waits until all that was added before has been written, for at most timeout_ms. Thread-safe. */
+bool tn__log_queue_flush(tn__log_queue *queue, int timeout_ms);
 /* Writes out what waits, for at most timeout_ms. False when the reader didn't take it all in time;
  * then the thread may be stuck in write(2), and the queue's memory is left to it. */
 bool tn__log_queue_close(tn__log_queue *queue, int timeout_ms);

@@ -7,8 +7,9 @@
 /* Set up once at start, before other threads exist. `service` and `version` go on every line. */
 void tn__log_open(const char *service, const char *version, tn_level level);
 void tn__log_level(tn_level level); /* any thread */
-/* Writes out what is buffered, for at most a second; at the end of the process, when no other thread
- * logs any more. */
+/* Waits until what was logged before has been written, for at most a second. */
+void tn__log_flush(void);
+/* The same, and ends the log; at the end of the process, when no other thread logs any more. */
 void tn__log_close(void);
 /* Lines that were dropped because standard output was too slow. */
 uint64_t tn__log_dropped(void);

@@ -237,8 +237,8 @@ int main(void)
         cmocka_unit_test_teardown(lines_of_a_context_carry_its_ids, capture_free),
         cmocka_unit_test_teardown(each_coroutine_has_a_context_of_its_own, capture_free),
         cmocka_unit_test_teardown(a_value_that_is_too_long_is_cut, capture_free),
-        cmocka_unit_test_teardown(
-            lines_of_many_threads_are_whole_and_in_each_ones_order, capture_free),
+        cmocka_unit_test_teardown(lines_of_many_threads_are_whole_and_in_each_ones_order,
+            capture_free),
     };
     return cmocka_run_group_tests_name("log", tests, NULL, NULL);
 }

@@ -81,6 +81,41 @@ static void a_line_is_written_without_a_close(void **state)
     close(ends[1]);
 }
 
+static void a_flush_waits_until_all_is_written(void **state)
+{
+    (void)state;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    tn__log_queue *queue = open_queue(ends[1], 1000);
+    assert_true(tn__log_queue_flush(queue, CLOSE_MS));
+    for (int i = 0; i < 20; i++) {
+        char text[10];
+        add_line(queue, 'a', 10);
+        assert_true(tn__log_queue_flush(queue, CLOSE_MS));
+        fcntl(ends[0], F_SETFL, O_NONBLOCK);
+        assert_int_equal(read(ends[0], text, sizeof text), 10);
+    }
+    assert_true(tn__log_queue_close(queue, CLOSE_MS));
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void a_flush_gives_up_on_a_reader_that_is_stuck(void **state)
+{
+    (void)state;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    fcntl(ends[1], F_SETPIPE_SZ, 4096);
+    tn__log_queue *queue = open_queue(ends[1], 100 * 1000);
+    for (int i = 0; i < 50; i++) {
+        add_line(queue, 'a', 1000);
+    }
+    assert_false(tn__log_queue_flush(queue, 50));
+    assert_false(tn__log_queue_close(queue, 50));
+    close(ends[0]);
+    close(ends[1]);
+}
+
 /* The reader takes nothing: adding goes on at once, and what finds no room is counted. Then it reads
  * again: whole lines come, and other lines tell how many are missing, until all are accounted for. */
 static void a_slow_reader_costs_lines_that_are_told_of(void **state)
@@ -196,6 +231,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_waits_is_written_at_the_close),
         cmocka_unit_test(a_line_is_written_without_a_close),
+        cmocka_unit_test(a_flush_waits_until_all_is_written),
+        cmocka_unit_test(a_flush_gives_up_on_a_reader_that_is_stuck),
         cmocka_unit_test(a_slow_reader_costs_lines_that_are_told_of),
         cmocka_unit_test(a_reader_that_is_gone_costs_lines_and_nothing_else),
         cmocka_unit_test(a_close_gives_up_on_a_reader_that_is_stuck),

@@ -39,8 +39,8 @@ static void a_counter_is_written_with_help_type_and_labels(void **state)
 {
     (void)state;
     tn__label labels[] = { { "method", "GET" }, { "route", "/items/{id}" } };
-    tn__metric *metric = tn__counter(
-        "test_requests_total", "Requests.\nAll \\ of them.", labels, 2);
+    tn__metric *metric = tn__counter("test_requests_total", "Requests.\nAll \\ of them.", labels,
+        2);
     tn__metric_add(metric, 1);
     tn__metric_add(metric, 2.5);
     assert_true(page_has("# HELP test_requests_total Requests.\\nAll \\\\ of them.\n"

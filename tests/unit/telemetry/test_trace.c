@@ -55,8 +55,9 @@ static void a_later_version_is_read_as_far_as_known(void **state)
 {
     (void)state;
     tn__trace trace;
-    assert_true(tn__traceparent_parse(
-        TN_S("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-ff-more"), &trace));
+    assert_true(
+        tn__traceparent_parse(TN_S("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-ff-more"),
+            &trace));
     char out[55];
     tn__traceparent_write(&trace, out);
     assert_memory_equal(out, GOOD, sizeof out);
