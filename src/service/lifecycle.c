@@ -163,7 +163,7 @@ static int64_t from_now_us(int64_t ms)
 /* Tries until the tables are there; gives up only when it is told to stop. */
 static tn__migrated migrate_patiently(running *r, tn_arena *arena)
 {
-    for (int attempt = 1;; attempt++) {
+    for (tn__patience patience = { 0 };;) {
         tn_str why = { NULL, 0 };
         tn__migrated done = tn__migrate_once(arena, r->config, r->service, r->config->migrate,
             &why);
@@ -173,11 +173,8 @@ static tn__migrated migrate_patiently(running *r, tn_arena *arena)
         if (done != TN__MIGRATE_UNREACHABLE) {
             return done;
         }
-        int wait_ms = tn__backoff_ms(attempt);
         tn__health_migrating(&r->health, why);
-        TN_LOG(TN_WARN, "waiting for the database", TN_LOG_S("reason", why),
-            TN_LOG_I("attempt", attempt), TN_LOG_I("wait_ms", wait_ms));
-        if (wait_until(r, is_stopping, from_now_us(wait_ms))) {
+        if (wait_until(r, is_stopping, from_now_us(tn__patience_ms(&patience, why)))) {
             return TN__MIGRATE_UNREACHABLE;
         }
         tn__arena_reset(arena);

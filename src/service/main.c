@@ -98,7 +98,7 @@ static void open_log(const invocation *i)
 /* For a job that runs before the service: it waits for the database, but not for ever. */
 static int migrate_within(invocation *i, int64_t deadline_us)
 {
-    for (int attempt = 1;; attempt++) {
+    for (tn__patience patience = { 0 };;) {
         tn_str why = { NULL, 0 };
         tn__migrated done = tn__migrate_once(i->arena, &i->config, i->service, true, &why);
         if (done == TN__MIGRATE_DONE) {
@@ -112,10 +112,7 @@ static int migrate_within(invocation *i, int64_t deadline_us)
                 TN_LOG_S("reason", why));
             return EX_SOFTWARE;
         }
-        int wait_ms = tn__backoff_ms(attempt);
-        TN_LOG(TN_WARN, "waiting for the database", TN_LOG_S("reason", why),
-            TN_LOG_I("attempt", attempt), TN_LOG_I("wait_ms", wait_ms));
-        usleep((useconds_t)wait_ms * 1000);
+        usleep((useconds_t)tn__patience_ms(&patience, why) * 1000);
     }
 }
 

@@ -2,11 +2,12 @@
 
 #include "service/service.h"
 
-#include <stdlib.h>
+#include "messaging/contact.h"
 
 #define MIGRATE_TIMEOUT_MS (60 * 1000)
-#define FIRST_WAIT_MS      50
+#define WAIT_MS            50
 #define WAIT_MS_MAX        2000
+#define TELL_AGAIN_US      10000000
 
 tn__migrated tn__migrate_once(tn_arena *arena, const tn__config *config, const tn_service *service,
     bool apply, tn_str *why)
@@ -19,14 +20,26 @@ tn__migrated tn__migrate_once(tn_arena *arena, const tn__config *config, const t
         sizeof sets / sizeof *sets, MIGRATE_TIMEOUT_MS, why);
 }
 
-int tn__backoff_ms(int attempt)
+/* One line for each new reason, and one now and then for as long as it lasts. */
+static void tell(tn__patience *patience, tn_str why, int wait_ms)
 {
-    int ms = FIRST_WAIT_MS;
-    for (int i = 1; i < attempt && ms < WAIT_MS_MAX; i++) {
-        ms *= 2;
+    int64_t now_us = tn__mono_us();
+    bool is_news = !tn_str_eq(tn_str_of(patience->why), why);
+    if (patience->attempts > 1 && !is_news && now_us - patience->told_us < TELL_AGAIN_US) {
+        return;
     }
-    ms = ms < WAIT_MS_MAX ? ms : WAIT_MS_MAX;
-    /* Of a UUIDv7 the last bytes are random. */
-    tn_uuid dice = tn_uuid_v7();
-    return ms / 2 + (ms / 2) * dice.b[15] / 255;
+    patience->told_us = now_us;
+    size_t n = why.len < sizeof patience->why - 1 ? why.len : sizeof patience->why - 1;
+    memcpy(patience->why, why.data, n);
+    patience->why[n] = '\0';
+    TN_LOG(TN_WARN, "waiting for the database", TN_LOG_S("reason", why),
+        TN_LOG_I("attempts", patience->attempts), TN_LOG_I("wait_ms", wait_ms));
+}
+
+int tn__patience_ms(tn__patience *patience, tn_str why)
+{
+    patience->attempts++;
+    int wait_ms = tn__backoff_ms(WAIT_MS, WAIT_MS_MAX, patience->attempts);
+    tell(patience, why, wait_ms);
+    return wait_ms;
 }

@@ -87,8 +87,14 @@ void tn__signals_close(tn__signals *signals);
 /* Tries once to apply the chassis's migrations and the service's, or to find them applied. */
 tn__migrated tn__migrate_once(tn_arena *arena, const tn__config *config, const tn_service *service,
     bool apply, tn_str *why);
-/* How long to wait before try number `attempt` (from 1): it doubles, up to a limit, with jitter. */
-int tn__backoff_ms(int attempt);
+/* What is remembered between tries; zero-initialized. */
+typedef struct {
+    int attempts;
+    int64_t told_us;
+    char why[TN__WHY_BYTES_MAX];
+} tn__patience;
+/* After a try that failed: how long to wait for the next, which it tells the log. */
+int tn__patience_ms(tn__patience *patience, tn_str why);
 
 /* ---- worker.c ------------------------------------------------------------- */
 

@@ -97,14 +97,35 @@ static void no_consumers_are_no_bindings(void **state)
     assert_int_equal(n, 0);
 }
 
-static void a_backoff_grows_to_its_limit_and_is_never_nothing(void **state)
+static void patience_grows_to_its_limit(void **state)
 {
     (void)state;
+    tn__patience patience = { 0 };
+    tn__log_level(TN_ERROR);
+    assert_in_range(tn__patience_ms(&patience, TN_S("refused")), 24, 50);
+    assert_in_range(tn__patience_ms(&patience, TN_S("refused")), 49, 100);
     for (int i = 0; i < 100; i++) {
-        assert_in_range(tn__backoff_ms(1), 25, 50);
-        assert_in_range(tn__backoff_ms(3), 100, 200);
-        assert_in_range(tn__backoff_ms(1000000), 1000, 2000);
+        assert_in_range(tn__patience_ms(&patience, TN_S("refused")), 49, 2000);
     }
+    assert_in_range(tn__patience_ms(&patience, TN_S("refused")), 999, 2000);
+}
+
+static void a_new_reason_is_told_at_once_and_an_old_one_now_and_then(void **state)
+{
+    (void)state;
+    tn__patience patience = { 0 };
+    tn__log_level(TN_ERROR);
+    tn__patience_ms(&patience, TN_S("refused"));
+    int64_t told_us = patience.told_us;
+    assert_true(told_us > 0);
+    tn__patience_ms(&patience, TN_S("refused"));
+    assert_int_equal(patience.told_us, told_us);
+    tn__patience_ms(&patience, TN_S("locked"));
+    assert_true(patience.told_us > told_us);
+    assert_string_equal(patience.why, "locked");
+    patience.told_us = told_us = patience.told_us - 11 * 1000 * 1000;
+    tn__patience_ms(&patience, TN_S("locked"));
+    assert_true(patience.told_us > told_us);
 }
 
 static void the_tag_of_a_document_follows_its_text(void **state)
@@ -134,7 +155,8 @@ int main(void)
         CASE(the_tables_of_dead_letters_are_right),
         CASE(bindings_of_one_consumer_come_together),
         CASE(no_consumers_are_no_bindings),
-        CASE(a_backoff_grows_to_its_limit_and_is_never_nothing),
+        CASE(patience_grows_to_its_limit),
+        CASE(a_new_reason_is_told_at_once_and_an_old_one_now_and_then),
         CASE(the_tag_of_a_document_follows_its_text),
     };
     return cmocka_run_group_tests_name("assembly", tests, NULL, NULL);
