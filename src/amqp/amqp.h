@@ -12,7 +12,7 @@ typedef struct tn__amqp tn__amqp;
 typedef enum {
     TN__AMQP_OK,
     TN__AMQP_NOTHING, /* nothing came in time */
-    TN__AMQP_LOST, /* the connection or the channel is gone; tn__amqp_why() */
+    TN__AMQP_LOST,    /* the connection or the channel is gone; tn__amqp_why() */
 } tn__amqp_result;
 
 typedef struct {
@@ -31,6 +31,8 @@ typedef struct {
 tn__amqp *tn__amqp_open(const tn__amqp_options *options, tn_arena *arena, tn_str *why);
 void tn__amqp_close(tn__amqp *amqp); /* politely when it can, within a second */
 tn_str tn__amqp_why(const tn__amqp *amqp);
+/* True when it was lost since the broker refused something that was sent, and closed the channel. */
+bool tn__amqp_refused(const tn__amqp *amqp);
 /* To be watched for input. It stays open until tn__amqp_close(), even when the connection is lost. */
 int tn__amqp_fd(const tn__amqp *amqp);
 /* True while the broker takes no publishes (connection.blocked: it is short of memory or disk). Its
@@ -42,9 +44,9 @@ bool tn__amqp_blocked(const tn__amqp *amqp, tn_str *why);
  * bound to events.dead by <service>.#. All durable. Producers declare the consumers' queues that
  * they know of too (`queues`), so that nothing published before a consumer's first start is lost.
  * One that exists with other arguments is TN__AMQP_LOST, and why() names it and the argument. */
-#define TN__EXCHANGE "events"
-#define TN__EXCHANGE_DEAD "events.dead"
-#define TN__QUEUE_SUFFIX ".events"
+#define TN__EXCHANGE          "events"
+#define TN__EXCHANGE_DEAD     "events.dead"
+#define TN__QUEUE_SUFFIX      ".events"
 #define TN__QUEUE_SUFFIX_DEAD ".events.dead"
 /* A message that was delivered more often than this goes to the dead letters. */
 #define TN__DELIVERY_LIMIT 20
@@ -67,7 +69,7 @@ typedef struct {
 typedef struct {
     tn_str exchange, routing_key;
     tn_str message_id, type, app_id, correlation_id, content_type;
-    int64_t timestamp_s; /* 0: none */
+    int64_t timestamp_s;                           /* 0: none */
     tn__amqp_header headers[TN__AMQP_HEADERS_MAX]; /* string headers; others are left out */
     size_t n_headers;
     tn_str body;
@@ -75,7 +77,7 @@ typedef struct {
     uint64_t body_bytes; /* as the broker announced it */
     uint64_t delivery_tag;
     bool redelivered;
-    int64_t delivery_count; /* x-delivery-count; 0 on the first delivery */
+    int64_t delivery_count;   /* x-delivery-count; 0 on the first delivery */
     tn_str death_routing_key; /* the first of the newest x-death: what it was published with */
 } tn__amqp_message;
 
@@ -88,20 +90,20 @@ typedef struct {
 bool tn__amqp_fits(const tn__amqp *amqp, const tn__amqp_message *message, tn_str *why);
 /* Publishes mandatory and persistent; `*tag` counts from 1. Bytes may wait to be sent until the next
  * call of tn__amqp_confirms(), tn__amqp_next() or tn__amqp_pump(). TN__AMQP_NOTHING: it was not
- * sent, since the broker takes none for now (tn__amqp_blocked). */
+ * sent, since the broker takes none for now (tn__amqp_blocked), or too many are unsettled. */
 tn__amqp_result tn__amqp_publish(tn__amqp *amqp, const tn__amqp_message *message, uint64_t *tag);
 
 typedef enum {
     TN__AMQP_CONFIRMED, /* every queue it was routed to has it */
-    TN__AMQP_RETURNED, /* no queue is bound for it */
-    TN__AMQP_NACKED, /* a queue refused it, or the broker failed */
+    TN__AMQP_RETURNED,  /* no queue is bound for it */
+    TN__AMQP_NACKED,    /* a queue refused it, or the broker failed */
 } tn__amqp_fate;
 typedef void tn__amqp_settled(void *arg, uint64_t tag, tn__amqp_fate fate, tn_str why);
 /* Waits until every tag up to `last` is settled or `deadline_us` (tn__mono_us) passes
  * (TN__AMQP_NOTHING). Calls on_settled once for each settled one, whatever is returned. On a
  * connection that consumes it waits for nothing: there tn__amqp_next() reads the confirms. */
-tn__amqp_result tn__amqp_confirms(
-    tn__amqp *amqp, uint64_t last, int64_t deadline_us, tn__amqp_settled *on_settled, void *arg);
+tn__amqp_result tn__amqp_confirms(tn__amqp *amqp, uint64_t last, int64_t deadline_us,
+    tn__amqp_settled *on_settled, void *arg);
 
 /* At most one queue a connection. */
 tn__amqp_result tn__amqp_consume(tn__amqp *amqp, const char *queue, int prefetch);

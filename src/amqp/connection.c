@@ -51,6 +51,7 @@ tn__amqp_result tn__amqp_closed(tn__amqp *amqp, const char *doing, const amqp_me
     if (method->id == AMQP_CHANNEL_CLOSE_METHOD) {
         const amqp_channel_close_t *close = method->decoded;
         what = "the broker refused";
+        amqp->refused = true;
         code = close->reply_code;
         text = close->reply_text;
     } else if (method->id == AMQP_CONNECTION_CLOSE_METHOD) {
@@ -58,8 +59,8 @@ tn__amqp_result tn__amqp_closed(tn__amqp *amqp, const char *doing, const amqp_me
         code = close->reply_code;
         text = close->reply_text;
         /* The broker waits for this before it lets the socket go. */
-        amqp_send_method(
-            amqp->state, 0, AMQP_CONNECTION_CLOSE_OK_METHOD, &(amqp_connection_close_ok_t){ 0 });
+        amqp_send_method(amqp->state, 0, AMQP_CONNECTION_CLOSE_OK_METHOD,
+            &(amqp_connection_close_ok_t){ 0 });
     }
     tn_str said = tn__amqp_str(text);
     return tn__amqp_lose(amqp, "%s%s%s (%u): %.*s", doing != NULL ? doing : "",
@@ -83,6 +84,11 @@ tn__amqp_result tn__amqp_answer(tn__amqp *amqp, const char *doing, amqp_rpc_repl
 tn_str tn__amqp_why(const tn__amqp *amqp)
 {
     return tn_str_of(amqp->why);
+}
+
+bool tn__amqp_refused(const tn__amqp *amqp)
+{
+    return amqp->refused;
 }
 
 bool tn__amqp_blocked(const tn__amqp *amqp, tn_str *why)
@@ -134,12 +140,12 @@ static amqp_table_entry_t entry_of(const char *key, amqp_field_value_t value)
 
 static amqp_table_entry_t capability(const char *name)
 {
-    return entry_of(
-        name, (amqp_field_value_t){ .kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = 1 });
+    return entry_of(name,
+        (amqp_field_value_t){ .kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = 1 });
 }
 
-static tn__amqp_result log_in(
-    tn__amqp *amqp, const tn__amqp_options *options, const tn__amqp_url *url)
+static tn__amqp_result log_in(tn__amqp *amqp, const tn__amqp_options *options,
+    const tn__amqp_url *url)
 {
     amqp_table_entry_t capabilities[] = {
         capability("publisher_confirms"),
@@ -175,8 +181,8 @@ static tn__amqp_result open_channel(tn__amqp *amqp)
     return tn__amqp_answer(amqp, "asking for confirms", amqp_get_rpc_reply(amqp->state));
 }
 
-static tn__amqp_result establish(
-    tn__amqp *amqp, const tn__amqp_options *options, const tn__amqp_url *url)
+static tn__amqp_result establish(tn__amqp *amqp, const tn__amqp_options *options,
+    const tn__amqp_url *url)
 {
     struct timeval handshake = from_ms(options->connect_timeout_ms);
     struct timeval rpc = from_ms(options->rpc_timeout_ms);

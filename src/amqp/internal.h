@@ -12,7 +12,7 @@
 typedef enum { TN__CONTENT_NONE, TN__CONTENT_DELIVERY, TN__CONTENT_RETURN } tn__content_kind;
 typedef struct {
     tn__content_kind kind;
-    const void *method; /* amqp_basic_deliver_t or amqp_basic_return_t */
+    const void *method;                        /* amqp_basic_deliver_t or amqp_basic_return_t */
     const amqp_basic_properties_t *properties; /* NULL until the header came */
     uint64_t body_bytes, body_seen;
 } tn__content;
@@ -22,7 +22,7 @@ struct tn__amqp {
     int fd; /* of our own: rabbitmq-c closes its one at once when the connection is lost */
     int rpc_timeout_ms;
     int heartbeat_s; /* as agreed with the broker; 0: none */
-    bool lost, blocked;
+    bool lost, refused, blocked;
     bool consuming; /* tn__amqp_next() does the reading */
     bool corked;
     int64_t heard_us; /* when bytes were last seen to come */

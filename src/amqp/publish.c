@@ -70,8 +70,8 @@ static void set_string(amqp_basic_properties_t *to, amqp_flags_t flag, amqp_byte
     *at = tn__amqp_bytes(s);
 }
 
-static amqp_basic_properties_t properties_of(
-    const tn__amqp_message *message, amqp_table_entry_t *entries)
+static amqp_basic_properties_t properties_of(const tn__amqp_message *message,
+    amqp_table_entry_t *entries)
 {
     amqp_basic_properties_t to = { ._flags = AMQP_BASIC_DELIVERY_MODE_FLAG,
         .delivery_mode = DELIVERY_PERSISTENT };
@@ -115,12 +115,11 @@ static void cork(tn__amqp *amqp)
 
 tn__amqp_result tn__amqp_publish(tn__amqp *amqp, const tn__amqp_message *message, uint64_t *tag)
 {
-    assert(!tn__window_full(&amqp->window));
     assert(tn__amqp_fits(amqp, message, &(tn_str){ 0 }));
     amqp_table_entry_t entries[TN__AMQP_HEADERS_MAX];
     if (amqp->lost || look_around(amqp) != TN__AMQP_OK)
         return TN__AMQP_LOST;
-    if (amqp->blocked)
+    if (amqp->blocked || tn__window_full(&amqp->window))
         return TN__AMQP_NOTHING;
     cork(amqp);
     amqp_basic_properties_t properties = properties_of(message, entries);
@@ -129,8 +128,8 @@ tn__amqp_result tn__amqp_publish(tn__amqp *amqp, const tn__amqp_message *message
         tn__amqp_bytes(message->body));
     if (status != AMQP_STATUS_OK)
         return tn__amqp_lose_status(amqp, "publishing", status);
-    *tag = tn__window_add(
-        &amqp->window, tn__amqp_key(message->exchange, message->routing_key, message->message_id));
+    *tag = tn__window_add(&amqp->window,
+        tn__amqp_key(message->exchange, message->routing_key, message->message_id));
     return TN__AMQP_OK;
 }
 
@@ -149,8 +148,8 @@ static tn__amqp_result await(tn__amqp *amqp, uint64_t last, int64_t deadline_us)
     return TN__AMQP_OK;
 }
 
-tn__amqp_result tn__amqp_confirms(
-    tn__amqp *amqp, uint64_t last, int64_t deadline_us, tn__amqp_settled *on_settled, void *arg)
+tn__amqp_result tn__amqp_confirms(tn__amqp *amqp, uint64_t last, int64_t deadline_us,
+    tn__amqp_settled *on_settled, void *arg)
 {
     tn__amqp_flush(amqp);
     tn__amqp_result result = await(amqp, last, deadline_us);

@@ -46,16 +46,16 @@ static tn__amqp_result declare_exchange(tn__amqp *amqp, const char *name)
     return answer(amqp, "declaring the exchange", name);
 }
 
-static tn__amqp_result declare_queue(
-    tn__amqp *amqp, const char *name, amqp_table_entry_t *arguments, int n)
+static tn__amqp_result declare_queue(tn__amqp *amqp, const char *name,
+    amqp_table_entry_t *arguments, int n)
 {
     amqp_queue_declare(amqp->state, TN__CHANNEL, amqp_cstring_bytes(name), false, true, false,
         false, (amqp_table_t){ .num_entries = n, .entries = arguments });
     return answer(amqp, "declaring the queue", name);
 }
 
-static tn__amqp_result bind(
-    tn__amqp *amqp, const char *queue, const char *exchange, const char *pattern)
+static tn__amqp_result bind(tn__amqp *amqp, const char *queue, const char *exchange,
+    const char *pattern)
 {
     amqp_queue_bind(amqp->state, TN__CHANNEL, amqp_cstring_bytes(queue),
         amqp_cstring_bytes(exchange), amqp_cstring_bytes(pattern), amqp_empty_table);
@@ -72,8 +72,8 @@ static tn__amqp_result declare_dead(tn__amqp *amqp, const char *consumer)
     };
     join(queue, consumer, TN__QUEUE_SUFFIX_DEAD);
     join(pattern, consumer, ".#");
-    tn__amqp_result result = declare_queue(
-        amqp, queue, arguments, sizeof arguments / sizeof *arguments);
+    tn__amqp_result result = declare_queue(amqp, queue, arguments,
+        sizeof arguments / sizeof *arguments);
     return result == TN__AMQP_OK ? bind(amqp, queue, TN__EXCHANGE_DEAD, pattern) : result;
 }
 
@@ -91,8 +91,8 @@ static tn__amqp_result declare_events(tn__amqp *amqp, const tn__queue_binding *o
         number("x-delivery-limit", TN__DELIVERY_LIMIT),
     };
     join(queue, of->consumer, TN__QUEUE_SUFFIX);
-    tn__amqp_result result = declare_queue(
-        amqp, queue, arguments, sizeof arguments / sizeof *arguments);
+    tn__amqp_result result = declare_queue(amqp, queue, arguments,
+        sizeof arguments / sizeof *arguments);
     for (size_t i = 0; result == TN__AMQP_OK && i < of->n_patterns; i++)
         result = bind(amqp, queue, TN__EXCHANGE, of->patterns[i]);
     return result;

@@ -15,9 +15,9 @@ typedef struct {
 
 typedef struct {
     tn__window_slot *slots; /* of tag t at t % TN__AMQP_UNSETTLED_MAX; NULL before the first */
-    uint64_t first; /* all below are reported */
-    uint64_t open; /* all below are settled */
-    uint64_t next; /* the tag of the next publish */
+    uint64_t first;         /* all below are reported */
+    uint64_t open;          /* all below are settled */
+    uint64_t next;          /* the tag of the next publish */
 } tn__window;
 
 void tn__window_init(tn__window *window);

@@ -15,10 +15,11 @@
 
 typedef struct tn__relay tn__relay;
 
+/* What is pointed to must outlive the relay. Without an amqp_url it only purges and measures. */
 typedef struct {
     const char *database_url, *amqp_url, *service;
-    int batch_max;      /* rows claimed at once */
-    int poll_ms;        /* the net under wakes and notifications */
+    int batch_max; /* rows claimed at once */
+    int poll_ms;   /* the net under wakes and notifications */
     int confirm_timeout_ms;
     int inbox_ttl_s;    /* how long message ids are remembered */
     int purge_every_ms; /* expired idempotency keys and message ids go, in small batches */
@@ -63,7 +64,7 @@ typedef struct {
     tn__pg_options database;
     const char *amqp_url;
     int prefetch;
-    int retries_max;         /* of a transient failure, before the message waits in the queue again */
+    int retries_max; /* of a transient failure, before the message waits in the queue again */
     int retry_ms, retry_max_ms; /* backoff */
     int message_timeout_ms;
     tn__relay *relay;
@@ -78,5 +79,5 @@ void tn__consumer_close(tn__consumer *consumer, int drain_ms);
 
 /* The tables that the chassis needs in each service's database: embedded migrations of the set
  * "trunnion". */
-extern const tn_migration tn__chassis_migrations[];
+extern const tn_migration *const tn__chassis_migrations;
 extern const size_t tn__chassis_migrations_n;
