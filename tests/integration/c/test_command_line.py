@@ -78,7 +78,7 @@ def test_a_migration_that_was_changed_after_it_was_applied_is_refused(world, dat
     with psycopg.connect(url) as connection:
         changed = connection.execute(
             "UPDATE trunnion_migrations SET checksum = repeat('0', length(checksum))"
-            " WHERE set = 'items' RETURNING 1").rowcount
+            " WHERE set_name = 'items' RETURNING 1").rowcount
     assert changed >= 1
     done = run("items", "--migrate", env=env)
     assert done.returncode == 70
