@@ -46,7 +46,7 @@ static bool decode_real(const tn_field *field, const json_t *json, double *value
 {
     if (!json_is_number(json))
         return false;
-    *value = json_number_value(json);
+    *value = tn__without_sign_of_zero(json_number_value(json));
     return tn__rule_real(&field->real, *value);
 }
 

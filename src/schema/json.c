@@ -11,6 +11,7 @@
  * read here is ever passed to json_decref(): tn__json_done() gives back the memory of all. */
 #include "schema/json.h"
 #include "base/arena.h"
+#include "schema/fault.h"
 #include "schema/local.h"
 
 #include <assert.h>
@@ -141,14 +142,14 @@ static const char *near_part(const char *text)
     return near == NULL ? "" : near;
 }
 
-/* jansson gives the last character read; its columns start from 0 before the first. */
+/* jansson gives the last character read; its columns start from 0 before the first. What it quotes
+ * came from outside, and may be half a character. */
 static tn_str explain(tn_arena *arena, const json_error_t *error)
 {
-    const char *what = error->text, *near = "";
+    const char *what = "", *near = error->text;
     switch (json_error_code(error)) {
     case json_error_premature_end_of_input:
         what = "the text ends too early: ";
-        near = error->text;
         break;
     case json_error_end_of_input_expected:
         what = "nothing may follow the value; found more";
@@ -165,16 +166,20 @@ static tn_str explain(tn_arena *arena, const json_error_t *error)
     case json_error_null_character:
     case json_error_null_byte_in_key:
         what = "the character NUL (\\u0000) is not allowed";
+        near = "";
         break;
     case json_error_invalid_utf8:
         what = "not valid UTF-8: ";
-        near = error->text;
         break;
     default:
         break;
     }
-    return tn_printf(arena, "line %d, column %d: %s%s", error->line < 1 ? 1 : error->line,
-        error->column < 1 ? 1 : error->column, what, near);
+    tn__buf out = { .arena = arena };
+    tn__buf_printf(&out, "line %d, column %d: ", error->line < 1 ? 1 : error->line,
+        error->column < 1 ? 1 : error->column);
+    tn__buf_add_z(&out, what);
+    tn__show(&out, tn_str_of(near), JSON_ERROR_TEXT_LENGTH);
+    return tn__buf_str(&out);
 }
 
 static const json_t *load(tn__local *local, tn_str text, json_error_t *error)
@@ -246,7 +251,7 @@ void tn__json_write(tn__buf *out, const json_t *value)
         tn__buf_add_i64(out, json_integer_value(value));
         break;
     case JSON_REAL:
-        tn__json_real(out, json_real_value(value));
+        tn__json_real(out, tn__without_sign_of_zero(json_real_value(value)));
         break;
     case JSON_TRUE:
         tn__buf_add_z(out, "true");

@@ -18,3 +18,10 @@ static inline tn_str tn__json_text(const json_t *string)
 {
     return (tn_str){ json_string_value(string), json_string_length(string) };
 }
+
+/* -0.0 is written "-0", which reads as the integer 0: what is read once has no such sign, so that
+ * what is written reads back as the same. Adding a zero does that. */
+static inline double tn__without_sign_of_zero(double v)
+{
+    return v + 0.0;
+}

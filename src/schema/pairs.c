@@ -8,11 +8,18 @@
 
 static bool read_str(tn_arena *arena, const tn_field *field, tn_str text, tn_str *value)
 {
-    bool fine = tn__utf8_valid(text) && (text.len == 0 || memchr(text.data, 0, text.len) == NULL) &&
-        tn__rule_str(&field->str, text);
-    if (fine)
-        *value = tn_copy(arena, text);
-    return fine;
+    if (!tn__utf8_valid(text) || (text.len > 0 && memchr(text.data, 0, text.len) != NULL))
+        return false;
+    *value = tn_copy(arena, text);
+    return tn__rule_str(&field->str, *value);
+}
+
+static bool read_real(const tn_field *field, tn_str text, double *value)
+{
+    if (!tn__real_parse(text, value))
+        return false;
+    *value = tn__without_sign_of_zero(*value);
+    return tn__rule_real(&field->real, *value);
 }
 
 static bool read_bool(tn_str text, bool *value)
@@ -36,7 +43,7 @@ bool tn__read_text(tn_arena *arena, const tn_field *field, tn_str text, void *va
     case TN_KIND_INT:
         return tn__i64_parse(text, value) && tn__rule_int(&field->num, *(int64_t *)value);
     case TN_KIND_REAL:
-        return tn__real_parse(text, value) && tn__rule_real(&field->real, *(double *)value);
+        return read_real(field, text, value);
     case TN_KIND_BOOL:
         return read_bool(text, value);
     case TN_KIND_ENUM:

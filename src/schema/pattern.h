@@ -13,7 +13,8 @@ typedef struct tn__patterns tn__patterns;
 tn__patterns *tn__patterns_open(void);
 void tn__patterns_close(tn__patterns *patterns);
 
-/* True when the pattern, which must be valid, matches somewhere in `s`. Compiled once a thread. */
+/* True when the pattern, which must be valid, matches somewhere in `s`. Compiled once a thread. A NUL
+ * must follow the string, though it isn't looked at: AddressSanitizer's regexec() wants one. */
 bool tn__pattern_matches(const char *pattern, tn_str s);
 
 /* Empty when the pattern compiles and stays within what both grammars read alike; else why not. */

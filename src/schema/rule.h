@@ -4,7 +4,7 @@
 #include "schema/fault.h"
 #include "schema/json.h"
 
-/* True when the value keeps the field's rule; the kind has been checked. */
+/* True when the value keeps the field's rule; the kind has been checked. A NUL follows `s`. */
 bool tn__rule_str(const struct tn_str_rule *rule, tn_str s);
 bool tn__rule_int(const struct tn_int_rule *rule, int64_t v);
 bool tn__rule_real(const struct tn_real_rule *rule, double v);

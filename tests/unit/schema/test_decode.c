@@ -266,6 +266,23 @@ static void an_integer_is_a_number_too(void **state)
     assert_true(v == 9223372036854775807.0);
 }
 
+/* "-0" reads as the integer 0, so a sign would be lost at the second reading. */
+static void zero_has_no_sign(void **state)
+{
+    static const char *const texts[] = { "-0", "-0.0", "-0e5", "0.0" };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        double v = 1;
+        tn_json raw = { TN_S("") };
+        tn__faults faults;
+        tn_field real = { .kind = TN_KIND_REAL }, json = { .kind = TN_KIND_JSON };
+        tn_str text = tn_str_of(texts[i]);
+        assert_int_equal(tn__decode_value(*state, &real, text, &v, &faults), TN__DECODED);
+        assert_true(v == 0 && !signbit(v));
+        assert_int_equal(tn__decode_value(*state, &json, text, &raw, &faults), TN__DECODED);
+        assert_str(raw.text, "0");
+    }
+}
+
 static void lengths_count_characters(void **state)
 {
     struct address address;
@@ -414,6 +431,7 @@ int main(void)
         CASE(every_shape_of_a_rule_has_its_words),
         CASE(a_number_without_a_fraction_is_an_integer),
         CASE(an_integer_is_a_number_too),
+        CASE(zero_has_no_sign),
         CASE(lengths_count_characters),
         CASE(found_values_are_cut),
         CASE(found_values_stay_on_one_line),

@@ -43,6 +43,25 @@ static void an_object_of_absent_members_is_empty(void **state)
     assert_str(encoded(*state, &lone_schema, &lone), "{}");
 }
 
+/* A double beyond 64 bits must not look like an integer, which would be refused as too large. */
+static void large_numbers_are_read_again(void **state)
+{
+    static const char *const texts[] = { "777777777777777777770.0", "9223372036854775808.0",
+        "-9223372036854775809.5", "1e300", "999999999999999999.9" };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        tn_field field = { .name = "", .kind = TN_KIND_REAL };
+        double v = 0, again = 0;
+        tn__faults faults;
+        tn_str text = tn_str_of(texts[i]);
+        assert_int_equal(tn__decode_value(*state, &field, text, &v, &faults), TN__DECODED);
+        tn__buf out = { .arena = *state };
+        tn__encode_field(&out, &field, &v);
+        assert_int_equal(tn__decode_value(*state, &field, tn__buf_str(&out), &again, &faults),
+            TN__DECODED);
+        assert_true(v == again);
+    }
+}
+
 static void json_is_always_one_line(void **state)
 {
     struct order_new order = { .extra = { TN_S("{\n  \"a\":\r\n 1,\t\"b\": \"\\n\"}") } };
@@ -141,6 +160,7 @@ int main(void)
         CASE(what_was_decoded_is_encoded_again),
         CASE(absent_members_are_left_out),
         CASE(an_object_of_absent_members_is_empty),
+        CASE(large_numbers_are_read_again),
         CASE(json_is_always_one_line),
         CASE(values_are_written_bare_or_as_json),
         CASE(fields_are_found_by_their_whole_name),

@@ -94,6 +94,22 @@ static void invalid_utf8_is_refused(void **state)
         "line 1, column 14: invalid Unicode '\\uD800' near '\"\\ud800\"'");
 }
 
+/* The parser quotes what it read: half a character, or one that would break a line. */
+static void what_is_quoted_of_the_text_is_fit_to_be_shown(void **state)
+{
+    static const char *const texts[] = { "{\"v\": \"\\ud8\xCD\x92\"}", "{\"v\": \"a\x01\"}",
+        "{\"v\": a\x7F}", "\x02", "{\"v\": 1} \x03" };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct any any;
+        tn__faults faults;
+        assert_int_equal(decode_any(*state, tn_str_of(texts[i]), &any, &faults), TN__SYNTAX);
+        tn_str told = faults.at[0].detail;
+        assert_true(tn__utf8_valid(told));
+        for (size_t j = 0; j < told.len; j++)
+            assert_true((unsigned char)told.data[j] >= 0x20 && told.data[j] != 0x7F);
+    }
+}
+
 static void numbers_out_of_range_are_refused(void **state)
 {
     static const char why[] =
@@ -307,6 +323,7 @@ int main(void)
         CASE(duplicate_members_are_refused_at_every_depth),
         CASE(nul_is_refused_raw_and_escaped),
         CASE(invalid_utf8_is_refused),
+        CASE(what_is_quoted_of_the_text_is_fit_to_be_shown),
         CASE(numbers_out_of_range_are_refused),
         CASE(numbers_at_the_edge_are_read),
         CASE(nesting_has_a_limit),
