@@ -177,8 +177,9 @@ void tn__json_real(tn__buf *buf, double v)
         tn__buf_add_i64(buf, (int64_t)size);
         return;
     }
+    /* From 1e18 on, plain digits could look like an integer that 64 bits can't hold. */
     decimal d = shortest(size);
-    if (d.exponent < -5 || d.exponent > 20)
+    if (d.exponent < -5 || d.exponent > 17)
         add_scientific(buf, &d);
     else
         add_plain(buf, &d);
