@@ -176,7 +176,6 @@ def test_an_idle_service_stops_at_once_with_status_0(start, name, signal_name):
 
 def test_a_stopping_service_finishes_what_is_in_flight(start, world):
     service = start("items", DATABASE_LOCK_TIMEOUT_MS=15000, REQUEST_TIMEOUT_MS=15000)
-    service.document()  # What answers are held against; later there is nobody to ask for it.
     got = []
     with world.transaction("items") as holder:
         holder.execute("LOCK TABLE items IN ACCESS EXCLUSIVE MODE")
@@ -200,7 +199,6 @@ def waits(world) -> int:
 def test_a_stopping_service_says_that_it_is_not_ready(start, world):
     """A connection that was open before still gets its answer; a new request is told to go away."""
     service = start("items", DATABASE_LOCK_TIMEOUT_MS=15000, REQUEST_TIMEOUT_MS=15000)
-    service.document()  # What answers are held against; later there is nobody to ask for it.
     got = []
     with Raw(service.url) as raw, world.transaction("items") as holder:
         raw.send(head("GET", "/livez")).response()
