@@ -16,7 +16,7 @@ def words(reply, name: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def listed(world):
-    made = world.start("items", CORS_ALLOWED_ORIGINS=f"{HERE}, {THERE}")
+    made = world.start("items", CORS_ALLOWED_ORIGINS=f"{HERE},{THERE}")
     yield made
     world.stop([made])
 

@@ -43,7 +43,7 @@ def test_a_post_without_a_key_is_400(items, world):
 
 
 @pytest.mark.parametrize("key", [
-    "", '""', "k" * 256, "a b", "a\tb", "a,b c", '"unfinished', 'a"b"', "ключ".encode(),
+    "", '""', "k" * 256, "a b", "a\tb", "a,b c", '"unfinished', "ключ".encode(),
     "é".encode("latin-1"), '"a b"', '"' + "k" * 256 + '"'])
 def test_a_key_that_is_none_is_400(items, world, key):
     wanted = item()

@@ -23,18 +23,23 @@ def world(stack, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def _pair(world):
-    return {name: world.start(name) for name in ("items", "activity")}
+def _items(world):
+    return world.start("items")
+
+
+@pytest.fixture(scope="session")
+def _activity(world):
+    return world.start("activity")
 
 
 @pytest.fixture
-def items(_pair):
-    return _alive(_pair["items"])
+def items(_items):
+    return _alive(_items)
 
 
 @pytest.fixture
-def activity(_pair):
-    return _alive(_pair["activity"])
+def activity(_activity):
+    return _alive(_activity)
 
 
 def _alive(service):

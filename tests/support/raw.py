@@ -1,9 +1,20 @@
 """HTTP by hand, for what no client library would send."""
 
 import http.client
+import io
 import socket
 import time
 from urllib.parse import urlsplit
+
+
+class _Reader(io.BufferedReader):
+    """What was read ahead stays for the next response, so the end of one does not close it."""
+
+    def close(self) -> None:
+        pass
+
+    def makefile(self, _mode: str) -> "_Reader":
+        return self
 
 
 class Raw:
@@ -13,6 +24,7 @@ class Raw:
         parts = urlsplit(url)
         self.socket = socket.create_connection((parts.hostname, parts.port), timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._reader = _Reader(socket.SocketIO(self.socket, "r"))
 
     def __enter__(self) -> "Raw":
         return self
@@ -26,7 +38,7 @@ class Raw:
 
     def response(self, method: str = "GET", path: str = "/") -> "Answer":
         """Reads one response; the connection may go on."""
-        reply = http.client.HTTPResponse(self.socket, method=method)
+        reply = http.client.HTTPResponse(self._reader, method=method)
         reply.begin()
         return Answer(reply, method, path)
 

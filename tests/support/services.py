@@ -26,6 +26,7 @@ STOP_SECONDS = 30
 # What a sanitizer writes to standard error when it has found something.
 SANITIZER_MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:",
                    "WARNING: ThreadSanitizer", "ERROR: ThreadSanitizer")
+_documents: dict[tuple[str, ...], Document] = {}
 # A service inherits nothing else of ours.
 _INHERITED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "ASAN_OPTIONS", "LSAN_OPTIONS",
               "UBSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE", "NODE_PATH", "PYTHONPATH")
@@ -61,7 +62,6 @@ class Service:
         self.out, self.err = folder / f"{label}.out", folder / f"{label}.err"
         self.process: subprocess.Popen | None = None
         self.was_ended = False  # By the test; a service that ended by itself has crashed.
-        self._document: Document | None = None
         self.http = Client(self.url, self)           # /livez, /openapi.json, ...
         self.api = Client(self.url + "/api/v1", self)  # /items, /activities, ...
 
@@ -88,6 +88,7 @@ class Service:
                 reply = requests.get(self.url + "/readyz", timeout=2)
                 last = f"{reply.status_code}: {reply.text}"
                 if reply.status_code == 200:
+                    self.document()  # While it can still be asked for.
                     return
             except requests.RequestException as error:
                 last = repr(error)
@@ -140,8 +141,9 @@ class Service:
         assert not any(mark in text for mark in SANITIZER_MARKS), text[-8000:]
 
     def document(self) -> Document:
-        """Its OpenAPI document, as it serves it."""
-        if self._document is None:
+        """Its OpenAPI document, as the first process of this implementation served it."""
+        program = tuple(command(self.name))
+        if program not in _documents:
             reply = requests.get(self.url + "/openapi.json", timeout=10)
-            self._document = Document(reply.json())
-        return self._document
+            _documents[program] = Document(reply.json())
+        return _documents[program]
