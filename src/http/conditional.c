@@ -5,7 +5,12 @@
 
 tn_str tn__etag_of(tn_arena *arena, int64_t version)
 {
-    return tn_printf(arena, "\"%lld\"", (long long)version);
+    tn__buf out = { .arena = arena };
+    tn__buf_reserve(&out, 24);
+    tn__buf_add_char(&out, '"');
+    tn__buf_add_i64(&out, version);
+    tn__buf_add(&out, "\"", 2); /* with its NUL, which is not counted */
+    return (tn_str){ out.data, out.len - 1 };
 }
 
 static bool tag_matches(tn_str element, tn_str etag, tn__comparison comparison)

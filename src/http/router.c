@@ -131,7 +131,7 @@ static tn__found split(tn_arena *arena, tn_str path, tn_str segments[], size_t *
 {
     tn_str rest = path, raw;
     *n = 0;
-    if (path.len == 0 || path.data[0] != '/')
+    if (path.len == 0 || path.data[0] != '/' || memchr(path.data, 0, path.len) != NULL)
         return TN__MALFORMED_PATH;
     tn__str_cut(&rest, '/', &raw);
     while (tn__str_cut(&rest, '/', &raw)) {

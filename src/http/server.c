@@ -550,9 +550,10 @@ static struct MHD_Daemon *start_daemon(tn__server *server)
     const tn__http_limits *limits = &server->limits;
     const unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
         MHD_USE_ERROR_LOG;
-    /* Half of it is the library's buffer for reading the head; the rest takes one node for each field
-     * and the head of the answer. All of it is cleared for each request, so it is no longer. */
-    const size_t memory_bytes = 2 * limits->header_bytes_max + 4096;
+    /* The head is read into it; what is left takes a node for each field, and the head of the answer.
+     * All of it is cleared for each request, so it is no longer than that needs. */
+    const size_t memory_bytes = limits->header_bytes_max < 4096 ? limits->header_bytes_max + 4096
+                                                                : 2 * limits->header_bytes_max;
     return MHD_start_daemon(flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER,
         on_message, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_URI_LOG_CALLBACK,

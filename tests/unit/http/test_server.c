@@ -349,6 +349,26 @@ static void long_header_is_431_at_any_length(void **state)
     assert_int_equal(ask("GET", "/hello", NULL, NULL)->status, 200);
 }
 
+static void header_as_long_as_may_be_is_served(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t limit, fields, bytes;
+    } shapes[] = { { 8192, 1, 8100 }, { 8192, 80, 100 }, { 2048, 1, 1950 }, { 2048, 20, 95 } };
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        options.limits.header_bytes_max = shapes[i].limit;
+        start_server();
+        int fd = dial();
+        say(fd, "GET /api/v1/things/" ID " HTTP/1.1\r\nHost: x\r\n");
+        for (size_t k = 0; k < shapes[i].fields; k++)
+            say(fd, "X-%02zu: %*s\r\n", k, (int)shapes[i].bytes - 8, "x");
+        say(fd, "\r\n");
+        assert_int_equal(hear(fd)->status, 200);
+        close(fd);
+        assert_true(drain_server(1000));
+    }
+}
+
 static void many_fields_are_431(void **state)
 {
     (void)state;
@@ -735,6 +755,7 @@ int main(void)
         HTTP_TEST(body_nobody_asked_for_is_ignored),
         HTTP_TEST(smugglers_are_refused_and_cut_off),
         HTTP_TEST(long_header_is_431_at_any_length),
+        HTTP_TEST(header_as_long_as_may_be_is_served),
         HTTP_TEST(many_fields_are_431),
         HTTP_TEST(long_target_is_414_at_any_length),
         HTTP_TEST(broken_syntax_is_a_problem),

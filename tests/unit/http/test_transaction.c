@@ -153,7 +153,9 @@ static void database_that_is_away_is_503(void **state)
     postgres("start");
     for (int i = 0; i < 500 && ask("GET", path, NULL, NULL)->status != 200; i++)
         usleep(20 * 1000);
-    assert_int_equal(make("k2", "{\"name\":\"nut\",\"size\":8}")->status, 201);
+    for (int i = 0; i < 500 && make("k2", "{\"name\":\"nut\",\"size\":8}")->status != 201; i++)
+        usleep(20 * 1000);
+    assert_int_equal(number("SELECT count(*) FROM parts"), 2);
 }
 
 /* ---- Pages --------------------------------------------------------------- */
