@@ -25,10 +25,28 @@ def _is_time(value) -> bool:
     return bool(_RFC3339_UTC.fullmatch(value)) and bool(datetime.fromisoformat(value[:19]))
 
 
-class Document:
+class Schemas:
+    """The schemas within a document, as OpenAPI and AsyncAPI have them."""
+
     def __init__(self, document: dict):
         self.document = document
         self._resolver = RefResolver("", document)
+
+    def resolve(self, node: dict) -> dict:
+        while "$ref" in node:
+            node = self._resolver.resolve(node["$ref"])[1]
+        return node
+
+    def faults(self, schema: dict, value) -> list[str]:
+        validator = Draft202012Validator(schema, resolver=self._resolver, format_checker=_FORMATS)
+        return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
+
+
+class Document(Schemas):
+    """OpenAPI."""
+
+    def __init__(self, document: dict):
+        super().__init__(document)
         bases = [urlsplit(server["url"]).path.rstrip("/") for server in document.get("servers", [])]
         self._bases = bases or [""]
         self._paths = [(self._pattern(base + path), base + path, item)
@@ -54,16 +72,7 @@ class Document:
         body = self.resolve(self.operation(method, path)["requestBody"])
         return next(iter(body["content"].values()))["schema"]
 
-    def resolve(self, node: dict) -> dict:
-        while "$ref" in node:
-            node = self._resolver.resolve(node["$ref"])[1]
-        return node
-
     # ---- Judging ------------------------------------------------------------
-
-    def faults(self, schema: dict, value) -> list[str]:
-        validator = Draft202012Validator(schema, resolver=self._resolver, format_checker=_FORMATS)
-        return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
 
     def check(self, reply) -> None:
         """Asserts that the answer is one that the document announces for this request."""
