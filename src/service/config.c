@@ -10,7 +10,7 @@
 
 #define FILE_BYTES_MAX 65536
 #define FOUND_MAX      200 /* of a value that is shown in a fault */
-#define SCHEME_MAX     16  /* bytes, with its :// */
+#define SCHEME_MAX     16
 #define WORKERS_MAX    64
 
 static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
@@ -171,21 +171,27 @@ static tn_str shown(tn_arena *arena, tn_str text)
     return tn_printf(arena, "\"%.*s%s\"", (int)len, out, len < text.len ? "..." : "");
 }
 
+/* Of a URL's scheme with its "://"; 0 when there is none. */
+static size_t scheme_len(tn_str text)
+{
+    size_t n = 0;
+    while (n < text.len && n < SCHEME_MAX && text.data[n] >= 'a' && text.data[n] <= 'z') {
+        n++;
+    }
+    bool has_scheme = n > 0 && text.len >= n + 3 && memcmp(text.data + n, "://", 3) == 0;
+    return has_scheme ? n + 3 : 0;
+}
+
 /* Of a URL that isn't one, nobody can say where the password stands. Shown is what can't hold one: a
  * URL without user, port or query; of any other the scheme; of anything else nothing. */
 static tn_str shown_secret(tn_arena *arena, tn_str text)
 {
-    const char *found = text.len > 0 ? memmem(text.data, text.len, "://", 3) : NULL;
-    size_t n = found != NULL ? (size_t)(found - text.data) + 3 : 0;
-    bool has_scheme = n > 0 && n <= SCHEME_MAX;
-    bool is_plain = has_scheme;
+    size_t n = scheme_len(text);
+    bool is_plain = n > 0;
     for (size_t i = n; i < text.len; i++) {
         is_plain = is_plain && strchr("@:? ", text.data[i]) == NULL;
     }
-    if (is_plain) {
-        return shown(arena, text);
-    }
-    return tn_printf(arena, "\"%.*s***\"", has_scheme ? (int)n : 0, text.data);
+    return is_plain ? shown(arena, text) : tn_printf(arena, "\"%.*s***\"", (int)n, text.data);
 }
 
 static void fault_value(const reading *r, const tn__variable *variable, tn_str text)

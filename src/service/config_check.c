@@ -53,7 +53,13 @@ static tn_str split(tn_str text, char at, tn_str *rest)
     return (tn_str){ text.data, n };
 }
 
-/* `schemes` with their "://", ends with NULL. */
+static bool has_char(tn_str text, char c)
+{
+    return text.len > 0 && memchr(text.data, c, text.len) != NULL;
+}
+
+/* `schemes` with their "://", ends with NULL. An @ beyond the one behind the user must be written as
+ * %40: a password with a / in it would else be taken for a path, and shown. */
 static bool cut_url(tn_str text, const char *const *schemes, url_parts *parts)
 {
     if (!is_url_text(text) || !cut_scheme(&text, schemes)) {
@@ -66,7 +72,7 @@ static bool cut_url(tn_str text, const char *const *schemes, url_parts *parts)
     parts->has_user_part = parts->user_part.len < text.len;
     hosts = parts->has_user_part ? rest : text;
     parts->hosts = hosts;
-    return hosts.len == 0 || memchr(hosts.data, '@', hosts.len) == NULL;
+    return !has_char(hosts, '@') && !has_char(parts->path, '@');
 }
 
 static bool all_of(tn_str text, const char *extra)
@@ -130,7 +136,7 @@ bool tn__check_database_url(tn_str text)
             return false;
         }
     }
-    return parts.path.len == 0 || memchr(parts.path.data, '/', parts.path.len) == NULL;
+    return !has_char(parts.path, '/');
 }
 
 bool tn__check_amqp_url(tn_str text)
@@ -138,8 +144,7 @@ bool tn__check_amqp_url(tn_str text)
     static const char *const schemes[] = { "amqp://", "amqps://", NULL };
     url_parts parts;
     return cut_url(text, schemes, &parts) && is_query(parts.query) &&
-        is_host_and_port(parts.hosts) &&
-        (parts.path.len == 0 || memchr(parts.path.data, '/', parts.path.len) == NULL);
+        is_host_and_port(parts.hosts) && !has_char(parts.path, '/');
 }
 
 bool tn__check_http_url(tn_str text)

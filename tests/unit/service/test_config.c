@@ -336,8 +336,9 @@ static void database_urls_have_the_shape_that_libpq_reads(void **state)
     WRONG(tn__check_database_url, "", "h/d", "http://h/d", "postgresql:/h/d", "postgresql://h:0/d",
         "postgresql://h:65536/d", "postgresql://h:x/d", "postgresql://u:p@a@h/d",
         "postgresql://h/d/e", "postgresql://h/d?x", "postgresql://h/d?=x", "postgresql://h /d",
-        "postgresql://h/%2", "postgresql://h/%zz", "postgresql://h/d#x", "postgresql://[::1/d",
-        "postgresql://[]/d", "postgresql://[::1]x/d", "postgresql://h/caf\xc3\xa9");
+        "postgresql://h/d@e", "postgresql://h/%2", "postgresql://h/%zz", "postgresql://h/d#x",
+        "postgresql://[::1/d", "postgresql://[]/d", "postgresql://[::1]x/d",
+        "postgresql://h/caf\xc3\xa9");
 }
 
 static void broker_urls_name_one_host(void **state)
