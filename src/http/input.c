@@ -21,7 +21,8 @@ struct list_query {
     const tn_str *cursor;
 };
 static const tn_schema list_query_schema = TN_SCHEMA(list_query,
-    TN_INT(list_query, limit, TN_RANGE(1, 100), TN_FALLBACK(20)), TN_STR(list_query, cursor));
+    TN_INT(list_query, limit, TN_RANGE(1, TN__PAGE_LIMIT_MAX), TN_FALLBACK(TN__PAGE_LIMIT_DEFAULT)),
+    TN_STR(list_query, cursor));
 
 enum { FROM_NOW, FROM_START };
 struct stream_query {

@@ -62,7 +62,7 @@ static void check_service(tn__checker *c, const tn_service *service)
 static bool is_chassis_slug(const char *slug)
 {
     for (size_t i = 0; i < TN__SLUGS; i++)
-        if (strcmp(tn__chassis_problems[i].slug, slug) == 0)
+        if (strcmp(tn__problem_types[i].slug, slug) == 0)
             return true;
     return false;
 }

@@ -241,7 +241,7 @@ static void write_components(writer *w)
     tn__doc_object(&w->doc, "components");
     tn__doc_object(&w->doc, "schemas");
     tn__components_write(&w->doc, w->schemas);
-    tn__write_problem_schemas(&w->doc, tn__answers_validate(w->answers));
+    tn__write_problem_schemas(&w->doc);
     tn__doc_end(&w->doc);
     tn__doc_object(&w->doc, "parameters");
     tn__write_params(&w->doc, w->service);

@@ -67,8 +67,6 @@ typedef struct {
 tn__answers *tn__answers_open(tn_arena *arena, const tn_service *service);
 /* The route's problems, by status, as members of the object `responses` that is open. */
 void tn__write_answer_refs(tn__doc *doc, const tn__answers *answers, const tn_route *route);
-/* True when some route checks what comes in. */
-bool tn__answers_validate(const tn__answers *answers);
 /* components/responses, and the schemas of problems as members of components/schemas. */
 void tn__write_answers(tn__doc *doc, const tn__answers *answers);
-void tn__write_problem_schemas(tn__doc *doc, bool validation);
+void tn__write_problem_schemas(tn__doc *doc);

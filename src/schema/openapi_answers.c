@@ -35,9 +35,7 @@ static bool may_answer(const tn_route *route, tn__slug slug)
     case TN__CONTENT_TOO_LARGE:
     case TN__UNSUPPORTED_MEDIA_TYPE:
         return body;
-    case TN__VALIDATION:
-        return body || route->query != NULL || route->params != NULL || route->page != NULL ||
-            route->stream != NULL;
+    case TN__VALIDATION: /* at the least a parameter that nobody knows */
     case TN__BAD_REQUEST:
     case TN__NOT_ACCEPTABLE:
     case TN__REQUEST_TIMEOUT:
@@ -79,7 +77,7 @@ static choices choices_of(const tn_service *service, const tn_route *route, int 
 {
     choices set = { .n = 0 };
     for (size_t i = 0; i < TN__SLUGS; i++) {
-        const tn__problem_type *p = &tn__chassis_problems[i];
+        const tn__problem_type *p = &tn__problem_types[i];
         if (p->status == status && may_answer(route, (tn__slug)i))
             add_choice(&set, p->slug, p->title, p->meaning);
     }
@@ -183,13 +181,6 @@ static tn_str instance_of(tn_arena *arena, const tn_route *route)
     return tn__buf_str(&out);
 }
 
-/* The parameter that an example finds at fault; NULL when only the chassis's own can be. */
-static const tn_field *faulty_parameter(const tn_route *route)
-{
-    const tn_schema *schema = route->query != NULL ? route->query : route->params;
-    return schema == NULL ? NULL : &schema->fields[0];
-}
-
 static void write_fault_detail(tn__doc *doc, const tn_field *field, const char *found)
 {
     tn__buf detail = { .arena = doc->out.arena };
@@ -199,22 +190,23 @@ static void write_fault_detail(tn__doc *doc, const tn_field *field, const char *
     tn__doc_str(doc, "detail", tn__buf_str(&detail));
 }
 
+/* The first field of what the route reads is at fault; where it reads nothing, a parameter too many. */
 static void write_example_fault(tn__doc *doc, const tn_route *route)
 {
-    static const tn_field limit = { .name = "limit",
-        .kind = TN_KIND_INT,
-        .num = { TN_RANGE(1, TN__PAGE_LIMIT_MAX) } };
+    const tn_schema *params = route->query != NULL ? route->query : route->params;
     tn__doc_array(doc, "errors");
     tn__doc_object(doc, NULL);
     if (route->body != NULL) {
         tn__doc_printf(doc, "pointer", "/%s", route->body->fields[0].name);
         write_fault_detail(doc, &route->body->fields[0], ", found false");
+    } else if (params != NULL) {
+        tn__doc_z(doc, "parameter", params->fields[0].name);
+        tn__doc_z(doc, "in", params == route->query ? "query" : "path");
+        write_fault_detail(doc, &params->fields[0], ", found \"?\"");
     } else {
-        const tn_field *field = faulty_parameter(route);
-        field = field == NULL ? &limit : field;
-        tn__doc_z(doc, "parameter", field->name);
-        tn__doc_z(doc, "in", field != &limit && route->query == NULL ? "path" : "query");
-        write_fault_detail(doc, field, ", found \"?\"");
+        tn__doc_z(doc, "parameter", "x");
+        tn__doc_z(doc, "in", "query");
+        tn__doc_z(doc, "detail", "is unknown; none are known");
     }
     tn__doc_end(doc);
     tn__doc_end(doc);
@@ -314,12 +306,4 @@ void tn__write_answers(tn__doc *doc, const tn__answers *answers)
         write_answer(doc, answers, &answers->at[i]);
     if (answers->n > 0)
         write_other(doc);
-}
-
-bool tn__answers_validate(const tn__answers *answers)
-{
-    for (size_t i = 0; i < answers->service->routes.n; i++)
-        if (may_answer(&answers->service->routes.at[i], TN__VALIDATION))
-            return true;
-    return false;
 }

@@ -64,8 +64,8 @@ typedef struct {
     const char *id, *name, *in;
     bool required;
     const char *description, *type, *pattern, *example;
-    int min, max, fallback; /* lengths of strings, bounds of integers; 0 is none */
-    const char *const *names;
+    int min, max, fallback;   /* lengths of strings, bounds of integers; 0 is none */
+    const char *const *names; /* what it may be, if that is all; the first is the default */
 } part;
 
 #define ETAG_LIST "^(\\*|(W/)?\"[!#-~]*\"( *, *(W/)?\"[!#-~]*\")*)$"
@@ -152,6 +152,8 @@ static void write_schema(tn__doc *doc, const part *p)
         for (size_t i = 0; p->names[i] != NULL; i++)
             tn__doc_z(doc, NULL, p->names[i]);
         tn__doc_end(doc);
+        if (p->in != NULL)
+            tn__doc_z(doc, "default", p->names[0]);
     }
     tn__doc_end(doc);
     if (p->example != NULL && number)

@@ -101,9 +101,8 @@ static void write_validation(tn__doc *doc)
     tn__doc_end(doc);
 }
 
-void tn__write_problem_schemas(tn__doc *doc, bool validation)
+void tn__write_problem_schemas(tn__doc *doc)
 {
     write_problem(doc);
-    if (validation)
-        write_validation(doc);
+    write_validation(doc);
 }

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-const tn__problem_type tn__chassis_problems[TN__SLUGS] = {
+const tn__problem_type tn__problem_types[TN__SLUGS] = {
     [TN__BAD_REQUEST] = { 400, "bad-request", "The request is malformed.",
         "The request can't be read: its JSON, its path or its header is not what the syntax asks "
         "for. The detail says where." },

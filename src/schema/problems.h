@@ -31,7 +31,7 @@ typedef struct {
     const char *meaning; /* for the page that describes it */
 } tn__problem_type;
 
-extern const tn__problem_type tn__chassis_problems[TN__SLUGS];
+extern const tn__problem_type tn__problem_types[TN__SLUGS];
 
 /* The reason phrase of a status (RFC 9110 15), such as "Not Found"; "Error" for one without. */
 const char *tn__status_phrase(int status);

@@ -258,7 +258,8 @@ void tn__fault_unknown(tn__reporter *r, const tn__where *at, const tn_schema *sc
     if (!tn__fault_wanted(r))
         return;
     tn__buf detail = { .arena = r->arena };
-    tn__buf_add_z(&detail, "is unknown; known are ");
+    tn__buf_add_z(&detail,
+        schema->n_fields == 0 ? "is unknown; none are known" : "is unknown; known are ");
     for (size_t i = 0; i < schema->n_fields; i++)
         tn__buf_printf(&detail, "%s%s", i == 0 ? "" : ", ", schema->fields[i].name);
     add(r, at, &detail);

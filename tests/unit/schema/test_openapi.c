@@ -79,7 +79,7 @@ static void parameters_are_those_of_the_tables_and_of_the_chassis(void **state)
     says(*state, "/components/parameters/Limit/schema",
         "{\"type\":\"integer\",\"minimum\":1,\"maximum\":100,\"default\":20}");
     says(*state, "/components/parameters/From/schema",
-        "{\"type\":\"string\",\"enum\":[\"now\",\"start\"]}");
+        "{\"type\":\"string\",\"enum\":[\"now\",\"start\"],\"default\":\"now\"}");
 }
 
 #define CONTENT(type, name) type "\":{\"schema\":{\"$ref\":\"#/components/schemas/" name "\"}"
@@ -139,6 +139,7 @@ static void every_answer_names_its_problems(void **state)
     slugs(*state, POST, "422", "idempotency-key-reused validation-failed cart-empty");
     slugs(*state, LIST, "422", "validation-failed cart-empty");
     slugs(*state, STREAM, "422", "validation-failed");
+    slugs(*state, "/paths/~1health-check/get", "422", "validation-failed cart-empty");
     slugs(*state, PATCH, "412", "precondition-failed");
     slugs(*state, READ, "404", "not-found");
     slugs(*state, READ, "503", "service-unavailable");

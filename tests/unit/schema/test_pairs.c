@@ -66,6 +66,17 @@ static void every_fault_is_told_under_its_name(void **state)
         ": is unknown; known are customer, priority, weight_kg, gift, how, account_id, since, page");
 }
 
+static void a_schema_of_no_fields_knows_none(void **state)
+{
+    static const tn_schema nothing = { .name = "nothing", .size = 1 };
+    static const tn__pair pair = PAIR("a", "1");
+    char unused;
+    tn__faults faults;
+    assert_true(decode(*state, &nothing, NULL, 0, &unused, &faults));
+    assert_false(decode(*state, &nothing, &pair, 1, &unused, &faults));
+    assert_str(faults_text(*state, &faults), "a: is unknown; none are known");
+}
+
 static void what_is_missing_is_told(void **state)
 {
     struct order_path path;
@@ -147,6 +158,7 @@ int main(void)
         CASE(every_kind_with_one_text_is_read),
         CASE(nothing_given_is_nothing_or_the_fallback),
         CASE(every_fault_is_told_under_its_name),
+        CASE(a_schema_of_no_fields_knows_none),
         CASE(what_is_missing_is_told),
         CASE(texts_that_no_string_can_hold_are_refused),
         CASE(an_open_schema_ignores_other_names),
