@@ -262,10 +262,27 @@ static void *rest(void *arg)
     return arg;
 }
 
+/* The longest string that reaches a pattern, of characters with four bytes. */
+static void match_long(tn_arena *arena)
+{
+    static const tn_field field = { .kind = TN_KIND_STR,
+        .str = { .pattern = "^(a|.b|(c.)+)*.*$" } };
+    tn__buf text = { .arena = arena };
+    tn__buf_add_char(&text, '"');
+    for (int i = 0; i < 1024; i++)
+        tn__buf_add_z(&text, "\U0001F600");
+    tn__buf_add_char(&text, '"');
+    tn_str value = { 0 };
+    tn__faults *faults = tn_alloc(arena, sizeof *faults);
+    assert_int_equal(tn__decode_value(arena, &field, tn__buf_str(&text), &value, faults),
+        TN__DECODED);
+}
+
 /* As deep as text and struct can go, with a fault at the bottom, and a pattern's first use. */
 static void *go_deep(void *arg)
 {
     tn_arena *arena = arg;
+    match_long(arena);
     tn__buf text = { .arena = arena };
     for (int i = 0; i < TN__JSON_DEPTH_MAX / 2; i++)
         tn__buf_add_z(&text, "{\"below\":[");
