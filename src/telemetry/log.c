@@ -175,6 +175,12 @@ void tn__log_context_set(const tn__log_context *context)
     *tn__co_slot() = (void *)(uintptr_t)context;
 }
 
+const tn__trace *tn__trace_current(void)
+{
+    const tn__log_context *context = *tn__co_slot();
+    return context == NULL ? NULL : context->trace;
+}
+
 /* ---- The log ------------------------------------------------------------ */
 
 static void dropped_line(tn__buf *line, uint64_t n)

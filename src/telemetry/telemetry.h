@@ -14,22 +14,29 @@ void tn__log_close(void);
 /* Lines that were dropped because standard output was too slow. */
 uint64_t tn__log_dropped(void);
 
-/* What the lines of the current coroutine or thread belong to. The pointers must outlive it. */
-typedef struct {
-    tn_str request_id;
-    tn_str trace_id; /* 32 hex digits */
-    tn_str span_id;  /* 16 hex digits */
-} tn__log_context;
-/* Set at the start of a request or a message and NULL at its end; it is the current coroutine's, or
- * outside any the thread's (tn__co_slot). */
-void tn__log_context_set(const tn__log_context *context);
-
-/* W3C Trace Context: the trace id and the parent's span id. False when it isn't valid. */
+/* W3C Trace Context: the ids of a trace and of a span in it. */
 typedef struct {
     uint8_t trace_id[16];
     uint8_t span_id[8];
     uint8_t flags;
 } tn__trace;
+#define TN__TRACE_SAMPLED 0x01
+
+/* What the lines and spans of the current coroutine or thread belong to. The pointers must outlive
+ * it. */
+typedef struct {
+    tn_str request_id;
+    tn_str trace_id;        /* 32 hex digits */
+    tn_str span_id;         /* 16 hex digits */
+    const tn__trace *trace; /* the same ids, as the parent of spans; NULL: none */
+} tn__log_context;
+/* Set at the start of a request or a message and NULL at its end; it is the current coroutine's, or
+ * outside any the thread's (tn__co_slot). */
+void tn__log_context_set(const tn__log_context *context);
+/* The span that what is done now is part of; NULL: none. */
+const tn__trace *tn__trace_current(void);
+
+/* The header traceparent, as the trace id and the parent's span id. False when it isn't valid. */
 bool tn__traceparent_parse(tn_str header, tn__trace *trace);
 void tn__traceparent_write(const tn__trace *trace, char out[55]);
 /* The ids alone, as hexadecimal digits, for a log line. */

@@ -13,7 +13,6 @@
 #define TRACE_AT      3
 #define SPAN_AT       36
 #define FLAGS_AT      53
-#define FLAG_SAMPLED  0x01
 #define RANDOM_BUFFER 256
 
 static int hex_digit(char c)
@@ -90,7 +89,7 @@ bool tn__traceparent_parse(tn_str header, tn__trace *trace)
 void tn__traceparent_write(const tn__trace *trace, char out[55])
 {
     /* Only the flags that this version defines are passed on (3.2.2.5.2). */
-    uint8_t flags = trace->flags & FLAG_SAMPLED;
+    uint8_t flags = trace->flags & TN__TRACE_SAMPLED;
     const uint8_t version = 0;
     hex_write(&version, 1, out);
     out[TRACE_AT - 1] = '-';
@@ -132,7 +131,7 @@ static void random_bytes(uint8_t *out, size_t n)
 
 tn__trace tn__trace_child(const tn__trace *parent)
 {
-    tn__trace trace = { .flags = FLAG_SAMPLED };
+    tn__trace trace = { .flags = TN__TRACE_SAMPLED };
     if (parent != NULL) {
         trace = *parent;
     } else {
