@@ -26,11 +26,13 @@ tn__amqp_result tn__amqp_consume(tn__amqp *amqp, const char *queue, int prefetch
 tn__amqp_result tn__amqp_cancel(tn__amqp *amqp)
 {
     assert(amqp->consuming);
-    if (amqp->lost)
+    if (tn__amqp_heed(amqp) != TN__AMQP_OK)
         return TN__AMQP_LOST;
-    tn__amqp_flush(amqp);
-    amqp_basic_cancel(amqp->state, TN__CHANNEL, CONSUMER_TAG);
-    return tn__amqp_answer(amqp, "cancelling", amqp_get_rpc_reply(amqp->state));
+    /* Without waiting for the answer, which comes after the deliveries that are on their way. */
+    amqp_basic_cancel_t cancel = { .consumer_tag = CONSUMER_TAG, .nowait = true };
+    int status = amqp_send_method(amqp->state, TN__CHANNEL, AMQP_BASIC_CANCEL_METHOD, &cancel);
+    return status == AMQP_STATUS_OK ? TN__AMQP_OK
+                                    : tn__amqp_lose_status(amqp, "cancelling", status);
 }
 
 /* ---- A delivery as a message --------------------------------------------- */
