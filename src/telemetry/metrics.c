@@ -319,15 +319,43 @@ void tn__metric_set(tn__metric *metric, double v)
     atomic_store_explicit(&metric->level, v, memory_order_relaxed);
 }
 
-void tn__metric_observe(tn__metric *metric, double v)
+static size_t bucket_for(const tn__family *family, double v)
 {
-    const tn__family *family = metric->family;
-    assert(family->kind == TN__HISTOGRAM);
-    assert(v == v);
     size_t bucket = 0;
     while (bucket < family->n_bounds && v > family->bounds[bucket]) {
         bucket++;
     }
+    return bucket;
+}
+
+static tn__exemplar *exemplars_of(tn__metric *metric)
+{
+    tn__exemplar *there = atomic_load_explicit(&metric->exemplars, memory_order_acquire);
+    if (there != NULL) {
+        return there;
+    }
+    tn__exemplar *made = tn__xcalloc(metric->family->n_bounds + 1, sizeof *made);
+    if (!atomic_compare_exchange_strong(&metric->exemplars, &there, made)) {
+        free(made); /* Another thread was first. */
+        return there;
+    }
+    return made;
+}
+
+void tn__metric_observe_in(tn__metric *metric, double v, const tn__trace *trace)
+{
+    const tn__family *family = metric->family;
+    assert(family->kind == TN__HISTOGRAM);
+    assert(v == v);
+    size_t bucket = bucket_for(family, v);
     count(metric->cell + bucket, 1);
     count(metric->cell + family->n_bounds + 1, v);
+    if (trace != NULL && (trace->flags & TN__TRACE_SAMPLED) != 0) {
+        tn__exemplar_offer(&exemplars_of(metric)[bucket], v, trace);
+    }
+}
+
+void tn__metric_observe(tn__metric *metric, double v)
+{
+    tn__metric_observe_in(metric, v, NULL);
 }

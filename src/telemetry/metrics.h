@@ -1,6 +1,7 @@
 /* What the parts of the metrics share: the families and series, as the writers of text see them. */
 #pragma once
 
+#include "telemetry/exemplar.h"
 #include "telemetry/telemetry.h"
 
 typedef enum { TN__COUNTER, TN__GAUGE, TN__HISTOGRAM } tn__metric_kind;
@@ -15,6 +16,7 @@ struct tn__metric {
     tn_str labels; /* method="GET",route="/items": escaped, as it stands between the braces */
     size_t cell;
     _Atomic double level;
+    _Atomic(tn__exemplar *) exemplars; /* of a histogram: one a bucket; NULL until there is one */
     tn__metric *next_in_family, *next_in_bucket;
 };
 
@@ -33,8 +35,14 @@ void tn__metrics_each(void (*each)(void *arg, const tn__family *family), void *a
 /* The sum of a cell over all threads, those that ended included. Only inside tn__metrics_each(). */
 double tn__metrics_cell(size_t cell);
 
+/* A page that is being written, in one of the two formats. */
+typedef struct {
+    tn__buf *out;
+    bool openmetrics;
+} tn__metrics_page;
+
 /* The process_* metrics, which are read when asked for. */
-void tn__metrics_process_write(tn__buf *out);
-/* A number as the text format has it: NaN, +Inf, -Inf or the shortest decimal. */
-void tn__metrics_number(tn__buf *out, double v);
-void tn__metrics_head(tn__buf *out, tn_str name, tn_str help, tn__metric_kind kind);
+void tn__metrics_process_write(const tn__metrics_page *page);
+/* A family of one sample without labels. */
+void tn__metrics_value(const tn__metrics_page *page, const char *name, const char *help,
+    tn__metric_kind kind, double v);

@@ -17,31 +17,22 @@
 #define FIELD_VSIZE       23
 #define FIELD_RSS         24
 
-static void write_value(tn__buf *out, const char *name, const char *help, tn__metric_kind kind,
-    double v)
-{
-    tn__metrics_head(out, tn_str_of(name), tn_str_of(help), kind);
-    tn__buf_add_z(out, name);
-    tn__buf_add_char(out, ' ');
-    tn__metrics_number(out, v);
-    tn__buf_add_char(out, '\n');
-}
-
 static double seconds(struct timeval t)
 {
     return (double)t.tv_sec + (double)t.tv_usec / 1e6;
 }
 
-static void write_cpu(tn__buf *out)
+static void write_cpu(const tn__metrics_page *page)
 {
     struct rusage usage;
     if (getrusage(RUSAGE_SELF, &usage) == 0) {
-        write_value(out, "process_cpu_seconds_total", "User and system CPU time spent in seconds.",
-            TN__COUNTER, seconds(usage.ru_utime) + seconds(usage.ru_stime));
+        tn__metrics_value(page, "process_cpu_seconds_total",
+            "User and system CPU time spent in seconds.", TN__COUNTER,
+            seconds(usage.ru_utime) + seconds(usage.ru_stime));
     }
 }
 
-static void write_fds(tn__buf *out)
+static void write_fds(const tn__metrics_page *page)
 {
     DIR *dir = opendir("/proc/self/fd");
     if (dir != NULL) {
@@ -51,12 +42,13 @@ static void write_fds(tn__buf *out)
         }
         closedir(dir);
         /* The directory itself was open while it was read. */
-        write_value(out, "process_open_fds", "Number of open file descriptors.", TN__GAUGE, n - 1);
+        tn__metrics_value(page, "process_open_fds", "Number of open file descriptors.", TN__GAUGE,
+            n - 1);
     }
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        write_value(out, "process_max_fds", "Maximum number of open file descriptors.", TN__GAUGE,
-            (double)limit.rlim_cur);
+        tn__metrics_value(page, "process_max_fds", "Maximum number of open file descriptors.",
+            TN__GAUGE, (double)limit.rlim_cur);
     }
 }
 
@@ -97,7 +89,7 @@ static double boot_time_s(void)
         (double)(now.tv_nsec - since_boot.tv_nsec) / 1e9;
 }
 
-static void write_stat(tn__buf *out)
+static void write_stat(const tn__metrics_page *page)
 {
     char text[1024];
     const char *fields;
@@ -106,21 +98,21 @@ static void write_stat(tn__buf *out)
     }
     double page_bytes = (double)sysconf(_SC_PAGESIZE);
     double ticks_per_s = (double)sysconf(_SC_CLK_TCK);
-    write_value(out, "process_virtual_memory_bytes", "Virtual memory size in bytes.", TN__GAUGE,
-        field(fields, FIELD_VSIZE));
-    write_value(out, "process_resident_memory_bytes", "Resident memory size in bytes.", TN__GAUGE,
-        field(fields, FIELD_RSS) * page_bytes);
-    write_value(out, "process_start_time_seconds",
+    tn__metrics_value(page, "process_virtual_memory_bytes", "Virtual memory size in bytes.",
+        TN__GAUGE, field(fields, FIELD_VSIZE));
+    tn__metrics_value(page, "process_resident_memory_bytes", "Resident memory size in bytes.",
+        TN__GAUGE, field(fields, FIELD_RSS) * page_bytes);
+    tn__metrics_value(page, "process_start_time_seconds",
         "Start time of the process since unix epoch in seconds.", TN__GAUGE,
         boot_time_s() + field(fields, FIELD_STARTTIME) / ticks_per_s);
 }
 
-void tn__metrics_process_write(tn__buf *out)
+void tn__metrics_process_write(const tn__metrics_page *page)
 {
-    write_cpu(out);
-    write_fds(out);
-    write_stat(out);
-    write_value(out, "trunnion_log_dropped_total",
+    write_cpu(page);
+    write_fds(page);
+    write_stat(page);
+    tn__metrics_value(page, "trunnion_log_dropped_total",
         "Log lines dropped because nobody read standard output fast enough.", TN__COUNTER,
         (double)tn__log_dropped());
 }

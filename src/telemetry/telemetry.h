@@ -63,5 +63,10 @@ tn__metric *tn__histogram(const char *name, const char *help, const double *boun
 void tn__metric_add(tn__metric *metric, double v);     /* counter: v >= 0; gauge: any */
 void tn__metric_set(tn__metric *metric, double v);     /* gauge */
 void tn__metric_observe(tn__metric *metric, double v); /* histogram */
-/* The text of /metrics: Prometheus text format 0.0.4. */
+/* As part of a span, which becomes an example of its bucket when it is sampled. */
+void tn__metric_observe_in(tn__metric *metric, double v, const tn__trace *trace);
+/* The text of /metrics: Prometheus text format 0.0.4, and OpenMetrics 1.0.0 with exemplars. */
+#define TN__METRICS_TYPE     "text/plain; version=0.0.4; charset=utf-8"
+#define TN__OPENMETRICS_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
 void tn__metrics_write(tn__buf *out);
+void tn__openmetrics_write(tn__buf *out);
