@@ -1,6 +1,6 @@
 /* How many transactions a second one worker's connections carry, without HTTP around them.
  *
- *     pg_batch URL MODE [SECONDS [IN_FLIGHT [BATCH_MAX]]]
+ *     pg_batch URL MODE [SECONDS [IN_FLIGHT [BATCH_MAX [COROUTINES]]]]
  *
  * write     the item with its key and its event: what a POST comes down to (reference/write.sql)
  * alone     the same, one Sync a write: what sharing saves
@@ -23,7 +23,6 @@ enum { ITEMS = 10000, LATENCIES_MAX = 1 << 20 };
 
 typedef struct {
     tn_arena *arena;
-    uint64_t n;
 } client;
 
 static struct {
@@ -109,14 +108,14 @@ static void write_once(client *c)
 
 static void write_or_violate(client *c)
 {
-    bool bad = c->n % 10 == 9;
+    bool bad = random() % 10 == 0;
     bool ok = write_item(c, bad ? TN_S("TAKEN") : fresh_sku(c), tn_uuid_v7());
     bench.n_failed += ok == bad;
 }
 
 static void write_or_repeat(client *c)
 {
-    bool known = c->n % 100 == 99;
+    bool known = random() % 100 == 0;
     tn_uuid key = known ? bench.items[0] : tn_uuid_v7();
     bench.n_failed += write_item(c, fresh_sku(c), key) == known;
 }
@@ -172,7 +171,6 @@ static void run_client(void *arg)
         bench.act(c);
         now_us = tn__mono_us();
         bench.latencies_us[bench.n_done++ % LATENCIES_MAX] = now_us - began_us;
-        c->n++;
         tn__arena_reset(c->arena);
     }
     if (--bench.n_running == 0) {
@@ -329,9 +327,12 @@ int main(int argc, char **argv)
     bench.items = tn__xcalloc(ITEMS, sizeof *bench.items);
     prepare(argv[1]);
     open_worker(argv[1], in_flight, batch_max);
-    const size_t clients[] = { 1, 8, 32, 128 };
+    const int clients[] = { 1, 8, 32, 128 };
+    int only = number_at(argc, argv, 6, 0);
     for (size_t i = 0; i < sizeof clients / sizeof *clients; i++) {
-        run(clients[i], seconds);
+        if (only == 0 || only == clients[i]) {
+            run((size_t)clients[i], seconds);
+        }
     }
     tn__pg_close(bench.pg);
     tn__loop_close(bench.loop);

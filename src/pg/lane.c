@@ -4,15 +4,17 @@
  * statements, the other bulks, one Sync. The server runs what lies between two Syncs as one
  * transaction, so on the write lane a batch commits as a whole or not at all.
  *
- * When a batch has failed, its members go back to the head of the queue in their order, and what may
- * share a batch is narrowed: a member at fault goes alone, which also parts those before it, whose
- * statements ran, from those after it, whose statements were skipped. If no member can be named (an
- * error in a bulk, or at the Sync) the batch is halved, until the fault is alone; but if the error
- * took a timeout to come, all go alone at once, so that it isn't waited for again and again. Only
- * an error that a member met alone is its answer.
+ * When a batch has failed, a member at fault goes alone, and the others again together: to do a
+ * statement twice costs less than another commit. Who has been undone by others' faults several times
+ * goes on among half as many, and half again, so that nobody is held up for long where there are many
+ * faults. If no member can be named (an error in a bulk, or at the Sync) all go by halves, until the
+ * fault is alone; but if the error took a timeout to come, all go alone at once, so that it isn't
+ * waited for again and again. Those who go alone, and small batches of that kind, are in flight beside
+ * the ordinary ones. Only an error that a member met alone is its answer.
  *
  * Invariants: a transaction in `members` is TN__AT_BATCH and its `seat` points at its place there;
- * one in the queue is TN__AT_LANE. A coroutine that gives up takes its transaction out of either
+ * one in a queue is TN__AT_LANE. `shared` is in the order of submission: who was held up is not
+ * overtaken by those who came later. A coroutine that gives up takes its transaction out of either
  * before its memory goes. A batch's slot is freed by its Sync's result or the connection's end. */
 #include "pg/state.h"
 
@@ -24,40 +26,40 @@ enum { TAG_SHARED = -1 };
 
 /* ---- The queue ---------------------------------------------------------- */
 
-static void push_back(tn__lane *lane, tn_tx *tx)
+/* Puts it before `next`, or at the end. */
+static void insert(tn__tx_queue *queue, tn_tx *tx, tn_tx *next)
 {
+    tn_tx *prev = next != NULL ? next->prev : queue->last;
     tx->place = TN__AT_LANE;
-    tx->next = NULL;
-    tx->prev = lane->last;
-    if (lane->last != NULL) {
-        lane->last->next = tx;
-    } else {
-        lane->first = tx;
-    }
-    lane->last = tx;
-    lane->n_queued++;
+    tx->queue = queue;
+    tx->prev = prev;
+    tx->next = next;
+    *(prev != NULL ? &prev->next : &queue->first) = tx;
+    *(next != NULL ? &next->prev : &queue->last) = tx;
+    queue->n++;
 }
 
-static void push_front(tn__lane *lane, tn_tx *tx)
+static void take_out(tn_tx *tx)
 {
-    tx->place = TN__AT_LANE;
-    tx->prev = NULL;
-    tx->next = lane->first;
-    if (lane->first != NULL) {
-        lane->first->prev = tx;
-    } else {
-        lane->last = tx;
-    }
-    lane->first = tx;
-    lane->n_queued++;
+    assert(tx->place == TN__AT_LANE && tx->queue->n > 0);
+    *(tx->prev != NULL ? &tx->prev->next : &tx->queue->first) = tx->next;
+    *(tx->next != NULL ? &tx->next->prev : &tx->queue->last) = tx->prev;
+    tx->queue->n--;
 }
 
-static void take_out(tn__lane *lane, tn_tx *tx)
+/* Among those that share batches back to its place, which is near the head: all that came before it
+ * has been sent. */
+static void put_back(tn__lane *lane, tn_tx *tx)
 {
-    assert(tx->place == TN__AT_LANE && lane->n_queued > 0);
-    *(tx->prev != NULL ? &tx->prev->next : &lane->first) = tx->next;
-    *(tx->next != NULL ? &tx->next->prev : &lane->last) = tx->prev;
-    lane->n_queued--;
+    if (tx->share_max == 1) {
+        insert(&lane->alone, tx, NULL);
+        return;
+    }
+    tn_tx *next = lane->shared.first;
+    while (next != NULL && next->turn < tx->turn) {
+        next = next->next;
+    }
+    insert(&lane->shared, tx, next);
 }
 
 /* Gives it back to its coroutine as failed. */
@@ -77,12 +79,14 @@ void tn__lane_submit(tn__lane *lane, tn_tx *tx)
 {
     tx->lane = lane;
     tx->share_max = (size_t)lane->pg->options.batch_max;
+    tx->times_undone = 0;
     if (lane->hopeless) {
         turn_away(tx);
-    } else if (lane->n_queued >= (size_t)lane->pg->options.queue_max) {
+    } else if (lane->shared.n + lane->alone.n >= (size_t)lane->pg->options.queue_max) {
         give_back(tx, TN__FAIL_BUSY);
     } else {
-        push_back(lane, tx);
+        tx->turn = lane->next_turn++;
+        insert(&lane->shared, tx, NULL);
         tn__loop_later(lane->pg->loop, &lane->send);
     }
 }
@@ -90,7 +94,7 @@ void tn__lane_submit(tn__lane *lane, tn_tx *tx)
 void tn__lane_leave(tn_tx *tx)
 {
     if (tx->place == TN__AT_LANE) {
-        take_out(tx->lane, tx);
+        take_out(tx);
     } else if (tx->place == TN__AT_BATCH) {
         *tx->seat = NULL;
     }
@@ -101,19 +105,19 @@ void tn__lane_leave(tn_tx *tx)
 
 static tn__batch *batch_at(tn__lane *lane, size_t i)
 {
-    return &lane->batches[(lane->oldest + i) % (size_t)lane->pg->options.batches_in_flight_max];
+    return &lane->batches[(lane->oldest + i) % lane->n_batches];
 }
 
-static void fill(tn__lane *lane, tn__batch *batch)
+static void fill(tn__lane *lane, tn__batch *batch, const tn__tx_queue *queue)
 {
     size_t bytes = 0, room = (size_t)lane->pg->options.batch_max;
-    while (lane->first != NULL && batch->n < room && bytes < TN__BATCH_BYTES_MAX) {
-        tn_tx *tx = lane->first;
+    while (queue->first != NULL && batch->n < room && bytes < TN__BATCH_BYTES_MAX) {
+        tn_tx *tx = queue->first;
         room = tx->share_max < room ? tx->share_max : room;
         if (batch->n >= room) {
             break;
         }
-        take_out(lane, tx);
+        take_out(tx);
         tx->place = TN__AT_BATCH;
         tx->seat = &batch->members[batch->n++];
         *tx->seat = tx;
@@ -129,11 +133,11 @@ static void send_member(tn__lane *lane, tn_tx *tx, int tag)
     }
 }
 
-static void send_batch(tn__lane *lane)
+static void send_batch(tn__lane *lane, const tn__tx_queue *queue)
 {
     tn__batch *batch = batch_at(lane, lane->n_in_flight++);
     *batch = (tn__batch){ .members = batch->members };
-    fill(lane, batch);
+    fill(lane, batch, queue);
     tn__bulks *bulks = &lane->pg->bulks;
     tn__bulks_send(bulks, &lane->conn, batch->members, batch->n, true, TAG_SHARED);
     for (size_t i = 0; i < batch->n; i++) {
@@ -143,12 +147,23 @@ static void send_batch(tn__lane *lane)
     batch->synced = tn__conn_sync(&lane->conn);
 }
 
+/* An ordinary batch waits for its slot; one of those that were held up goes beside them. */
+static bool has_slot(const tn__lane *lane)
+{
+    size_t ordinary = (size_t)lane->pg->options.batches_in_flight_max;
+    bool narrowed = lane->shared.first->share_max < (size_t)lane->pg->options.batch_max;
+    return lane->n_in_flight < (narrowed ? lane->n_batches : ordinary);
+}
+
 static void send(tn__task *task)
 {
     tn__lane *lane = task->owner;
-    while (tn__conn_is_up(&lane->conn) && lane->first != NULL &&
-        lane->n_in_flight < (size_t)lane->pg->options.batches_in_flight_max) {
-        send_batch(lane);
+    while (tn__conn_is_up(&lane->conn) && lane->shared.first != NULL && has_slot(lane)) {
+        send_batch(lane, &lane->shared);
+    }
+    while (tn__conn_is_up(&lane->conn) && lane->alone.first != NULL &&
+        lane->n_in_flight < lane->n_batches) {
+        send_batch(lane, &lane->alone);
     }
     tn__conn_set_used(&lane->conn, lane->n_in_flight > 0);
 }
@@ -201,19 +216,25 @@ static void judge(tn__lane *lane, tn__batch *batch)
     if (!batch->may_pass) {
         tn__tx_return(tx);
     } else if (++tx->alone_tries < TN__ALONE_TRIES_MAX) {
-        push_back(lane, tx); /* behind the others, which gives the other side time */
+        put_back(lane, tx);
     } else {
         tx->met.failure.kind = TN__FAIL_BUSY;
         tn__tx_return(tx);
     }
 }
 
-static size_t narrowed(const tn__batch *batch, size_t member)
+/* How many may share a batch with the member from now on. */
+static size_t narrowed(const tn__batch *batch, size_t i)
 {
-    if (batch->culprit == member || (batch->culprit == batch->n && batch->took_long)) {
+    tn_tx *member = batch->members[i];
+    bool named = batch->culprit < batch->n;
+    if (i == batch->culprit || (!named && batch->took_long)) {
         return 1;
     }
-    return batch->culprit == batch->n ? (batch->n + 1) / 2 : batch->members[member]->share_max;
+    if (named && ++member->times_undone <= TN__UNDONE_MAX) {
+        return member->share_max;
+    }
+    return (batch->n + 1) / 2;
 }
 
 static void take_apart(tn__lane *lane, tn__batch *batch)
@@ -222,10 +243,10 @@ static void take_apart(tn__lane *lane, tn__batch *batch)
         judge(lane, batch);
         return;
     }
-    for (size_t i = batch->n; i-- > 0;) {
+    for (size_t i = 0; i < batch->n; i++) {
         if (batch->members[i] != NULL) {
             batch->members[i]->share_max = narrowed(batch, i);
-            push_front(lane, batch->members[i]);
+            put_back(lane, batch->members[i]);
         }
     }
 }
@@ -249,7 +270,7 @@ static void on_sync(tn__conn *conn)
     } else {
         give_answers(batch);
     }
-    lane->oldest = (lane->oldest + 1) % (size_t)lane->pg->options.batches_in_flight_max;
+    lane->oldest = (lane->oldest + 1) % lane->n_batches;
     lane->n_in_flight--;
     tn__loop_later(lane->pg->loop, &lane->send);
 }
@@ -260,9 +281,9 @@ static void on_patience_over(tn__timer *timer)
 {
     tn__lane *lane = timer->owner;
     lane->hopeless = true;
-    while (lane->first != NULL) {
-        tn_tx *tx = lane->first;
-        take_out(lane, tx);
+    tn_tx *tx;
+    while ((tx = lane->shared.first) != NULL || (tx = lane->alone.first) != NULL) {
+        take_out(tx);
         turn_away(tx);
     }
 }
@@ -273,7 +294,7 @@ static void be_patient(tn__lane *lane)
         return;
     }
     lane->patience = (tn__timer){ .on_time = on_patience_over, .owner = lane };
-    tn__timer_start(lane->pg->loop, &lane->patience, tn__mono_us() + TN__RECONNECT_WAIT_US);
+    tn__timer_start(lane->pg->loop, &lane->patience, tn__mono_us() + lane->pg->reconnect_wait_us);
 }
 
 /* The connection went with the transaction in flight: it is run again if that can't do it twice. A
@@ -284,7 +305,7 @@ static void save(tn__lane *lane, const tn__batch *batch, tn_tx *tx)
     bool undone = lane->mode == TN__READ || !batch->synced || batch->failed;
     tx->uncertain |= !undone;
     if ((undone || tx->has_first) && ++tx->lost_tries <= TN__LOST_TRIES_MAX) {
-        push_front(lane, tx);
+        put_back(lane, tx);
     } else {
         turn_away(tx);
     }
@@ -293,14 +314,15 @@ static void save(tn__lane *lane, const tn__batch *batch, tn_tx *tx)
 static void on_down(tn__conn *conn)
 {
     tn__lane *lane = conn->owner;
-    for (; lane->n_in_flight > 0; lane->n_in_flight--) {
-        tn__batch *batch = batch_at(lane, lane->n_in_flight - 1);
-        for (size_t i = batch->n; i-- > 0;) {
-            if (batch->members[i] != NULL) {
-                save(lane, batch, batch->members[i]);
+    for (size_t i = 0; i < lane->n_in_flight; i++) {
+        tn__batch *batch = batch_at(lane, i);
+        for (size_t j = 0; j < batch->n; j++) {
+            if (batch->members[j] != NULL) {
+                save(lane, batch, batch->members[j]);
             }
         }
     }
+    lane->n_in_flight = 0;
     tn__conn_set_used(conn, false);
     be_patient(lane);
     tn__pg_note_down(lane->pg, conn);
@@ -326,11 +348,11 @@ static const tn__conn_events lane_events = {
 
 void tn__lane_open(tn__lane *lane, tn__pg *pg, tn__tx_mode mode)
 {
-    size_t n = (size_t)pg->options.batches_in_flight_max;
     size_t batch_max = (size_t)pg->options.batch_max;
     *lane = (tn__lane){ .pg = pg, .mode = mode, .send = { .run = send, .owner = lane } };
-    lane->batches = tn__xcalloc(n, sizeof *lane->batches);
-    for (size_t i = 0; i < n; i++) {
+    lane->n_batches = (size_t)pg->options.batches_in_flight_max + TN__NARROWED_IN_FLIGHT_MAX;
+    lane->batches = tn__xcalloc(lane->n_batches, sizeof *lane->batches);
+    for (size_t i = 0; i < lane->n_batches; i++) {
         lane->batches[i].members = tn__xcalloc(batch_max, sizeof(tn_tx *));
     }
     tn__conn_init(&lane->conn, pg->loop, &pg->common, &lane_events, lane);
@@ -341,11 +363,11 @@ void tn__lane_open(tn__lane *lane, tn__pg *pg, tn__tx_mode mode)
 
 void tn__lane_close(tn__lane *lane)
 {
-    assert(lane->first == NULL);
+    assert(lane->shared.first == NULL && lane->alone.first == NULL);
     tn__conn_deinit(&lane->conn);
     tn__timer_stop(lane->pg->loop, &lane->patience);
     tn__loop_not_later(lane->pg->loop, &lane->send);
-    for (int i = 0; i < lane->pg->options.batches_in_flight_max; i++) {
+    for (size_t i = 0; i < lane->n_batches; i++) {
         free(lane->batches[i].members);
     }
     free(lane->batches);

@@ -127,6 +127,7 @@ tn__pg *tn__pg_open(tn__loop *loop, const tn__pg_options *options)
     tn__pg *pg = tn__xcalloc(1, sizeof *pg);
     pg->loop = loop;
     pg->options = *options;
+    pg->reconnect_wait_us = TN__RECONNECT_WAIT_US;
     describe_connection(pg);
     pg->options.url = pg->options.application_name = NULL; /* the caller's; copied above */
     pg->common.connect_timeout_us = (int64_t)options->connect_timeout_ms * 1000;

@@ -109,7 +109,7 @@ static int64_t wait_until(const tn__pool *pool, const tn_tx *tx, int64_t since_u
         return tx->deadline_us;
     }
     int64_t down_us = pool->down_since_us > since_us ? pool->down_since_us : since_us;
-    int64_t until_us = down_us + TN__RECONNECT_WAIT_US;
+    int64_t until_us = down_us + tx->pg->reconnect_wait_us;
     return until_us < tx->deadline_us ? until_us : tx->deadline_us;
 }
 

@@ -13,6 +13,10 @@
 #define TN__ALONE_TRIES_MAX 3
 /* How often one is run again because the connection was lost under it: it may be the cause. */
 #define TN__LOST_TRIES_MAX 3
+/* How often others' faults may undo a transaction before it goes on among fewer. */
+#define TN__UNDONE_MAX 3
+/* Small batches of those that faults held up: so many in flight beside the ordinary ones. */
+#define TN__NARROWED_IN_FLIGHT_MAX 8
 /* A batch ends with the transaction that brings it to this many bytes of parameters. */
 #define TN__BATCH_BYTES_MAX ((size_t)4 << 20)
 /* Rows that tn_all() may read. */
@@ -59,6 +63,11 @@ typedef enum {
     TN__AT_SESSION /* its statements are on their way on its session */
 } tn__place;
 
+typedef struct {
+    tn_tx *first, *last;
+    size_t n;
+} tn__tx_queue;
+
 struct tn_tx {
     tn__pg *pg;
     tn_arena *arena;
@@ -85,9 +94,11 @@ struct tn_tx {
     tn_tx *next, *prev; /* in a queue */
     /* On a lane. */
     tn__lane *lane;
+    tn__tx_queue *queue;
     tn_tx **seat;     /* in the batch */
+    uint64_t turn;    /* its place in the lane's queue */
     size_t share_max; /* how many may share a batch with it, itself included */
-    int alone_tries, lost_tries;
+    int times_undone, alone_tries, lost_tries;
     bool uncertain; /* an earlier attempt may have committed */
     /* On a session. */
     tn__session *session;
@@ -133,10 +144,10 @@ struct tn__lane {
     tn__pg *pg;
     tn__tx_mode mode;
     tn__conn conn;
-    tn_tx *first, *last;
-    size_t n_queued;
-    tn__batch *batches; /* a ring of batches_in_flight_max */
-    size_t oldest, n_in_flight;
+    tn__tx_queue shared, alone;
+    uint64_t next_turn;
+    tn__batch *batches; /* a ring */
+    size_t n_batches, oldest, n_in_flight;
     tn__task send;
     tn__timer patience;
     bool hopeless; /* down for longer than TN__RECONNECT_WAIT_US */
@@ -202,7 +213,8 @@ struct tn__pg {
     tn__pool pool;
     tn__listener *listener;
     enum { TN__TOLD_NOTHING, TN__TOLD_UP, TN__TOLD_DOWN } told;
-    size_t n_open; /* transactions */
+    size_t n_open;             /* transactions */
+    int64_t reconnect_wait_us; /* TN__RECONNECT_WAIT_US; more in tests on busy machines */
 };
 
 /* A lane went down, or an attempt to make it failed: logs the change, once. */

@@ -1,5 +1,7 @@
 #include "fixture.h"
 
+#include "pg/state.h"
+
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -110,6 +112,18 @@ void server(const char *verb)
 
 /* ---- The worker --------------------------------------------------------- */
 
+static void open_pg(void)
+{
+    pg = tn__pg_open(loop, &options);
+    await_up();
+    be_patient(10000);
+}
+
+void be_patient(int64_t ms)
+{
+    pg->reconnect_wait_us = ms * 1000;
+}
+
 int open_world(void **state)
 {
     (void)state;
@@ -132,8 +146,7 @@ int open_world(void **state)
         .statement_timeout_ms = 5000,
         .connect_timeout_ms = 3000,
     };
-    pg = tn__pg_open(loop, &options);
-    await_up();
+    open_pg();
     return 0;
 }
 
@@ -169,8 +182,7 @@ int close_world(void **state)
 void reopen(void)
 {
     tn__pg_close(pg);
-    pg = tn__pg_open(loop, &options);
-    await_up();
+    open_pg();
 }
 
 /* ---- Running the loop --------------------------------------------------- */

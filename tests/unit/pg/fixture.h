@@ -21,6 +21,8 @@ int close_world(void **state);
 
 /* Closes the worker's connections and opens them again, with `options`. */
 void reopen(void);
+/* How long a reconnect may take; long, unless a test says otherwise, for machines that are busy. */
+void be_patient(int64_t ms);
 /* Runs the loop until the lanes are up. */
 void await_up(void);
 

@@ -89,7 +89,7 @@ static void two_batches_are_in_flight_and_no_third(void **state)
         run_for(20);
     }
     assert_int_equal(pg->write.n_in_flight, 2);
-    assert_int_equal(pg->write.n_queued, 1);
+    assert_int_equal(pg->write.shared.n, 1);
     finish();
     assert_int_equal(commits(), 3);
 }
@@ -174,6 +174,39 @@ static void all_may_fail(void **state)
     }
     finish();
     assert_int_equal(number("SELECT count(*) FROM t"), 1);
+}
+
+/* Nobody is undone for ever: those whom faults hold up go on among fewer and fewer. */
+static void half_of_a_batch_may_fail(void **state)
+{
+    (void)state;
+    sql("INSERT INTO t VALUES (1000, 'taken')");
+    job *j[128];
+    for (int i = 0; i < 128; i++) {
+        j[i] = i % 2 == 0 ? start_with(insert_row_with_key, i, TN_S("taken"), 0)
+                          : start(insert_row_with_key, i);
+    }
+    finish();
+    for (int i = 0; i < 128; i++) {
+        assert_int_equal(j[i]->ok, i % 2 != 0);
+    }
+    assert_int_equal(number("SELECT count(*) FROM keys"), 64);
+}
+
+/* The one at fault goes alone, and all the others in one commit. */
+static void a_fault_costs_the_others_one_more_try(void **state)
+{
+    (void)state;
+    sql("INSERT INTO t VALUES (1000, 'taken')");
+    for (int i = 0; i < 64; i++) {
+        if (i == 40) {
+            start_with(insert_row, i, TN_S("taken"), 0);
+        } else {
+            start(insert_row, i);
+        }
+    }
+    finish();
+    assert_int_equal(number("SELECT count(DISTINCT xmin::text) FROM t WHERE id < 1000"), 1);
 }
 
 static void of_twins_in_a_batch_the_first_wins(void **state)
@@ -466,7 +499,7 @@ static PGconn *lock_row_1(void)
 
 static bool lane_is_idle(void)
 {
-    return pg->write.n_in_flight == 0 && pg->write.n_queued == 0;
+    return pg->write.n_in_flight == 0 && pg->write.shared.n == 0;
 }
 
 static void a_deadline_frees_the_handler_not_the_statement(void **state)
@@ -697,6 +730,8 @@ int main(void)
         PG_TEST(one_violation_among_64_fails_alone),
         PG_TEST(many_violations_fail_one_by_one),
         PG_TEST(all_may_fail),
+        PG_TEST(half_of_a_batch_may_fail),
+        PG_TEST(a_fault_costs_the_others_one_more_try),
         PG_TEST(of_twins_in_a_batch_the_first_wins),
         PG_TEST(wrong_sql_fails_alone_and_is_logged),
         PG_TEST(a_statement_whose_preparing_was_skipped_is_prepared_again),

@@ -168,6 +168,7 @@ static void a_write_that_was_committed_unheard_is_unknown(void **state)
 static void who_can_not_learn_in_time_whether_it_was_committed_is_unknown(void **state)
 {
     (void)state;
+    be_patient(500);
     gate_deafen();
     job *j = start(insert_row_with_key, 1);
     await_sql("1 = (SELECT count(*) FROM t)");
@@ -217,6 +218,7 @@ static void look_and_commit(job *j)
 static void a_long_absence_is_waited_for_once(void **state)
 {
     (void)state;
+    be_patient(TN__RECONNECT_WAIT_US / 1000);
     gate_shut(true);
     gate_cut();
     job *j[3] = { start(insert_row, 1), start(read_after_nap, 0), start(look_and_commit, 0) };
