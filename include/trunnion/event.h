@@ -43,10 +43,10 @@ typedef struct {
 
 /* The message's properties and headers; what was missing is empty. */
 typedef struct {
-    tn_uuid id;     /* message_id */
-    tn_str type;    /* type, or the routing key */
-    tn_str source;  /* app_id */
-    tn_time time;   /* timestamp; the time of receipt if missing */
+    tn_uuid id;    /* message_id */
+    tn_str type;   /* type, or the routing key */
+    tn_str source; /* app_id */
+    tn_time time;  /* timestamp; the time of receipt if missing */
     tn_str correlation_id, idempotency_key, traceparent, tracestate;
     tn_str routing_key;
     tn_str body;

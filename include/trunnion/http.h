@@ -51,7 +51,7 @@ typedef struct {
     const tn_schema *query;
     const tn_schema *body;
     const tn_schema *reply;
-    const tn_schema *page;   /* Instead of reply: {"items": [of this], "next_cursor"}, see tn_page(). */
+    const tn_schema *page;   /* Instead of reply: a list of this, see tn_page(). */
     const tn_stream *stream; /* Instead of reply and handler. */
     int status;              /* Of success; 0 is 200, or 204 when nothing is replied. */
     const char *location;    /* "/items/{id}": Location of a 201, filled from the reply. */
@@ -94,7 +94,7 @@ void tn_fail(tn_tx *tx, const tn_problem *problem, const char *format, ...)
  * from ($n+1, of the `key` field's type, NULL on the first page) and the rows wanted ($n+2). `key`
  * is the field of the schema that the query orders by, unique. Returns the page to commit. */
 tn_ref tn_page(tn_tx *tx, const tn_schema *schema, const char *key, const tn_query *query,
-               tn_args args);
+    tn_args args);
 
 /* Makes the transaction durable and answers with `reply` or with the problem that it met. It takes
  * the reply because the idempotency key and the bytes to replay for it are written in this same

@@ -32,4 +32,4 @@ typedef struct {
 void tn_log(tn_level level, const char *message, const tn_log_field *fields, size_t n_fields);
 #define TN_LOG(level, message, ...)                                                                \
     tn_log((level), (message), (const tn_log_field[]){ __VA_ARGS__ },                              \
-           sizeof((const tn_log_field[]){ __VA_ARGS__ }) / sizeof(tn_log_field))
+        sizeof((const tn_log_field[]){ __VA_ARGS__ }) / sizeof(tn_log_field))

@@ -107,6 +107,7 @@ struct tn_schema {
     bool open; /* Members that the table doesn't name are ignored, not refused. */
 };
 
+/* clang-format off */
 /* false for T, true for const T *, a compile error for anything else. */
 #define TN_OPTIONAL_(tag, m, T) _Generic(((struct tag *)0)->m, T: false, const T *: true)
 /* The same for enums, which gcc 12 can't match behind a const pointer: so what the pointer points to
@@ -116,6 +117,7 @@ struct tn_schema {
 #define TN_OPTIONAL_ENUM_(tag, m)                                                                  \
     (_Generic(TN_ENUM_OF_(((struct tag *)0)->m), int: true, unsigned: true) &&                     \
         TN_IS_POINTER_(((struct tag *)0)->m))
+/* clang-format on */
 #define TN_FIELD_(tag, m, isoptional, k, u, ...)                                                   \
     {                                                                                              \
         .name = #m, .offset = offsetof(struct tag, m), .kind = k, .optional = isoptional, .u = {   \
@@ -150,13 +152,12 @@ struct tn_schema {
  * address_schema, by name. */
 #define TN_OBJECT(tag, m, nested, ...)                                                             \
     TN_FIELD_(tag, m, TN_OPTIONAL_(tag, m, struct nested), TN_KIND_OBJECT, object,                 \
-              .schema = &nested##_schema, __VA_ARGS__)
+        .schema = &nested##_schema, __VA_ARGS__)
 /* TN_ARRAY(order, tags, .each = TN_EACH(TN_KIND_STR, str, TN_LEN(1, 20)), TN_COUNT(0, 10))
  * TN_ARRAY(order, lines, .each = TN_EACH(TN_KIND_OBJECT, object, .schema = &line_schema)) */
-#define TN_ARRAY(tag, m, ...)                                                                      \
-    TN_FIELD_(tag, m, false, TN_KIND_ARRAY, array, __VA_ARGS__)
-#define TN_EACH(k, u, ...) (&(const tn_field){ .kind = k, .u = { __VA_ARGS__ } })
-#define TN_NAMES(...)      ((const char *const[]){ __VA_ARGS__, NULL })
+#define TN_ARRAY(tag, m, ...) TN_FIELD_(tag, m, false, TN_KIND_ARRAY, array, __VA_ARGS__)
+#define TN_EACH(k, u, ...)    (&(const tn_field){ .kind = k, .u = { __VA_ARGS__ } })
+#define TN_NAMES(...)         ((const char *const[]){ __VA_ARGS__, NULL })
 
 /* static const tn_schema item_schema = TN_SCHEMA(item, TN_STR(item, name), ...); */
 #define TN_SCHEMA(tag, ...)                                                                        \

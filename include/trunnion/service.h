@@ -11,7 +11,10 @@ typedef struct {
 } tn_migration;
 
 /* An array as pointer and length. */
-#define TN_LIST(a) { (a), sizeof(a) / sizeof *(a) }
+#define TN_LIST(a)                                                                                 \
+    {                                                                                              \
+        (a), sizeof(a) / sizeof *(a)                                                               \
+    }
 
 typedef struct {
     const char *name;    /* [a-z][a-z0-9-]*: the source_service, app_id and service.name. */
