@@ -59,14 +59,14 @@ static bool is_param(tn_str segment)
 
 static node *child_of(tn__router *router, node *at, tn_str segment)
 {
-    node **place = is_param(segment) ? &at->param : NULL;
-    node *child = place != NULL ? *place : find_fixed(at, segment);
+    bool param = is_param(segment);
+    node *child = param ? at->param : find_fixed(at, segment);
     if (child != NULL)
         return child;
     child = tn_alloc(router->arena, sizeof *child);
-    if (place != NULL) {
+    if (param) {
         child->text = (tn_str){ segment.data + 1, segment.len - 2 };
-        *place = child;
+        at->param = child;
     } else {
         child->text = segment;
         child->next = at->fixed;

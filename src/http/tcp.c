@@ -48,7 +48,7 @@ int tn__http_listen(tn_arena *arena, const char *host, int port, tn_str *why)
         .ai_socktype = SOCK_STREAM,
         .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
     };
-    struct addrinfo *found;
+    struct addrinfo *found = NULL;
     char service[16];
     snprintf(service, sizeof service, "%d", port);
     int failed = getaddrinfo(host, service, &hints, &found);
@@ -65,12 +65,16 @@ int tn__http_listen(tn_arena *arena, const char *host, int port, tn_str *why)
 
 int tn__http_port(int listen_fd)
 {
-    struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address;
     socklen_t length = sizeof address;
-    if (getsockname(listen_fd, (struct sockaddr *)&address, &length) != 0)
+    memset(&address, 0, sizeof address);
+    if (getsockname(listen_fd, &address.any, &length) != 0)
         return -1;
-    return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
-                                               : ((struct sockaddr_in *)&address)->sin_port);
+    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
 /* ---- Counting and sending ----------------------------------------------- */

@@ -415,7 +415,7 @@ static void read_head(int fd, answer *a)
         size_t line = strlen(a->head + len);
         len += line;
         if (line == 2) {
-            a->status = atoi(a->head + strlen("HTTP/1.1 "));
+            a->status = (int)strtol(a->head + strlen("HTTP/1.1 "), NULL, 10);
             return;
         }
     }

@@ -4,7 +4,7 @@
  * TEST_DATABASE_URL set (tests/support/with-postgres) the server has a database. */
 #pragma once
 
-#include "../base/unit.h"
+#include "unit/base/unit.h"
 
 #include "http/http.h"
 

@@ -240,7 +240,7 @@ int64_t number(const char *format, ...)
     va_start(args, format);
     PGresult *result = run(beside, format, args);
     va_end(args);
-    int64_t n = atoll(PQgetvalue(result, 0, 0));
+    int64_t n = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
     PQclear(result);
     return n;
 }

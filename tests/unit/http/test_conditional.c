@@ -1,5 +1,5 @@
 /* Entity tags, If-Match and If-None-Match. */
-#include "../base/unit.h"
+#include "unit/base/unit.h"
 
 #include "http/conditional.h"
 

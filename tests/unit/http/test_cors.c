@@ -1,5 +1,5 @@
 /* Which origins may read answers. */
-#include "../base/unit.h"
+#include "unit/base/unit.h"
 
 #include "http/cors.h"
 

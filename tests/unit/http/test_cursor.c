@@ -1,5 +1,5 @@
 /* The cursor of a list. */
-#include "../base/unit.h"
+#include "unit/base/unit.h"
 
 #include "http/cursor.h"
 

@@ -1,5 +1,5 @@
 /* Header fields: their slots, doubles, lists, and how a body is delimited. */
-#include "../base/unit.h"
+#include "unit/base/unit.h"
 
 #include "http/headers.h"
 

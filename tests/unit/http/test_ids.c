@@ -1,5 +1,5 @@
 /* Request ids, idempotency keys, and what they are hashed to. */
-#include "../base/unit.h"
+#include "unit/base/unit.h"
 
 #include "http/ids.h"
 

@@ -1,5 +1,5 @@
 /* Accept and Content-Type. */
-#include "../base/unit.h"
+#include "unit/base/unit.h"
 
 #include "http/negotiate.h"
 

@@ -1,5 +1,5 @@
 /* The text of problems and of the pages about them. */
-#include "../base/unit.h"
+#include "unit/base/unit.h"
 
 #include "http/problem.h"
 

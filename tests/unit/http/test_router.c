@@ -1,5 +1,5 @@
 /* Paths to endpoints. */
-#include "../base/unit.h"
+#include "unit/base/unit.h"
 
 #include "http/router.h"
 

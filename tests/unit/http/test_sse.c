@@ -1,5 +1,5 @@
 /* The text of server-sent events. */
-#include "../base/unit.h"
+#include "unit/base/unit.h"
 
 #include "http/sse.h"
 
