@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define READY_POLL_MS      5
+#define READY_POLL_MS      2
 #define READY_POLL_MS_MAX  500
 #define CONFIRM_TIMEOUT_MS 10000
 #define PURGE_EVERY_MS     60000
@@ -324,10 +324,17 @@ static void start_serving(running *r)
     }
 }
 
+/* Often at first, since a start is a matter of milliseconds, and seldom when it takes long. */
+static int64_t ready_poll_ms(const running *r)
+{
+    int64_t ms = (tn__mono_us() - r->health.opened_us) / 1000 / 50;
+    return ms < READY_POLL_MS ? READY_POLL_MS : ms < READY_POLL_MS_MAX ? ms : READY_POLL_MS_MAX;
+}
+
 /* One line when it is ready for the first time. */
 static void wait_ready_or_stop(running *r)
 {
-    for (int wait_ms = READY_POLL_MS;; wait_ms += wait_ms / 5) {
+    for (;;) {
         tn_arena *arena = tn__arena_open(1024);
         tn__readiness readiness = tn__health_read(&r->health, arena, NULL);
         tn__arena_close(arena);
@@ -337,8 +344,7 @@ static void wait_ready_or_stop(running *r)
             wait_until(r, is_stopping, TN__NEVER);
             return;
         }
-        wait_ms = wait_ms < READY_POLL_MS_MAX ? wait_ms : READY_POLL_MS_MAX;
-        if (wait_until(r, is_stopping, from_now_us(wait_ms))) {
+        if (wait_until(r, is_stopping, from_now_us(ready_poll_ms(r)))) {
             return;
         }
     }

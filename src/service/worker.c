@@ -16,7 +16,7 @@
 #define CONNECT_TIMEOUT_MS    5000
 #define STREAM_KEEPALIVE_MS   15000
 #define TELL_EVERY_US         250000
-#define TELL_SOON_US          5000
+#define TELL_SOON_US          2000
 #define PAGES                 5
 
 struct tn__worker {
@@ -28,7 +28,7 @@ struct tn__worker {
     tn__http *http;
     tn__relay *relay; /* written before the post that uses it */
     tn__timer tell;
-    int64_t tell_us; /* how long to wait before telling again */
+    int64_t opened_us;
     bool told_up, started;
     tn__page_route pages[PAGES];
 };
@@ -56,9 +56,11 @@ static void on_tell(tn__timer *timer)
 {
     tn__worker *worker = timer->owner;
     tell_health(worker);
-    int64_t wait_us = worker->tell_us + worker->tell_us / 8;
-    worker->tell_us = worker->told_up || wait_us > TELL_EVERY_US ? TELL_EVERY_US : wait_us;
-    tn__timer_start(worker->loop, timer, tn__loop_now_us(worker->loop) + worker->tell_us);
+    int64_t now_us = tn__loop_now_us(worker->loop);
+    int64_t wait_us = (now_us - worker->opened_us) / 50;
+    wait_us = wait_us < TELL_SOON_US ? TELL_SOON_US : wait_us;
+    wait_us = worker->told_up || wait_us > TELL_EVERY_US ? TELL_EVERY_US : wait_us;
+    tn__timer_start(worker->loop, timer, now_us + wait_us);
 }
 
 /* ---- Pages --------------------------------------------------------------- */
@@ -186,7 +188,7 @@ static void *work(void *arg)
     worker->pg = open_pg(worker, application_name);
     worker->http = open_http(worker);
     worker->tell = (tn__timer){ .on_time = on_tell, .owner = worker };
-    worker->tell_us = TELL_SOON_US;
+    worker->opened_us = tn__loop_now_us(worker->loop);
     on_tell(&worker->tell);
     sem_post(&worker->may_post);
     tn__loop_run(worker->loop);
