@@ -63,6 +63,8 @@ BAD = [
     ("layers", "src/pg/p.c", '/* P. */\n#include "amqp/amqp.h"\n', "pg may not know amqp"),
     ("layers", "tests/unit/base/test_a.c", '/* T. */\n#include "loop/loop.h"\n',
      "base may not know loop"),
+    ("layers", "tests/unit/base/test_a.c", '/* T. */\n#include "../loop/fixture.h"\n',
+     "base may not know loop"),
     ("layers", "services/items/items.c", '/* I. */\n#include "base/base.h"\n',
      "a service knows"),
     ("layers", "include/trunnion/a.h", '/* A. */\n#include "base/base.h"\n', "knows no layer"),

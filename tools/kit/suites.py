@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
@@ -151,8 +150,9 @@ def build(kind: str) -> Outcome:
 def check() -> Outcome:
     ran = execute("check", ["tools/check"], 15)
     outcome = counted("check", ran)
-    if outcome.failures:
-        print("\n" + ran.text().rstrip(), file=sys.stderr)
+    named = re.findall(r"^  (\w+) +FAILED", ran.text(), re.MULTILINE)
+    if len(named) == len(outcome.failures):
+        outcome.failures = [f"check: {name}; see {shown(ran.log)}" for name in named]
     return outcome
 
 
