@@ -16,6 +16,8 @@
 static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
 static const char *const samplers[] = { "always_on", "always_off", "traceidratio",
     "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio", NULL };
+static const char *const protocols[] = { "http/protobuf", NULL };
+static const char *const compressions[] = { "none", "gzip", NULL };
 
 #define AT(member) .offset = offsetof(tn__config, member)
 /* clang-format off */
@@ -105,22 +107,54 @@ const tn__variable tn__variables[] = {
               " it." },
     { NULL, "ACCESS_LOG", TN__VARIABLE_BOOL, AT(access_log), .fallback = "true",
       .help = "Log each request." },
+    { NULL, "ACCESS_LOG_RATIO", TN__VARIABLE_REAL, AT(access_log_ratio), .fallback = "1",
+      .min = 0, .max = 1,
+      .help = "The part of the requests that is logged, by trace id; all that fail (5xx) are." },
 
     { "Telemetry, by the names of OpenTelemetry",
       "OTEL_SERVICE_NAME", TN__VARIABLE_TEXT, AT(otel_service_name),
-      .fallback_shown = "the service's name", .help = "service.name." },
+      .fallback = "", .fallback_shown = "the service's name", .help = "service.name." },
     { NULL, "OTEL_RESOURCE_ATTRIBUTES", TN__VARIABLE_TEXT, AT(otel_resource_attributes),
       .fallback = "", .check = tn__check_attributes,
       .allowed = "key=value, separated by commas, percent-encoded",
       .help = "Attributes of the resource." },
     { NULL, "OTEL_EXPORTER_OTLP_ENDPOINT", TN__VARIABLE_SECRET_URL, AT(otel_endpoint),
       .fallback = "", .check = tn__check_http_url, .allowed = "http://host:port or https://",
-      .help = "Where traces go. Read and checked; nothing is exported yet." },
+      .help = "The collector; spans are posted to /v1/traces below it. Without one, and without the"
+              " next, none are exported." },
+    { NULL, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", TN__VARIABLE_SECRET_URL,
+      AT(otel_traces_endpoint), .fallback = "", .check = tn__check_http_url,
+      .allowed = "http://host:port/path or https://",
+      .help = "Where spans are posted to, as it is." },
+    { NULL, "OTEL_EXPORTER_OTLP_PROTOCOL", TN__VARIABLE_CHOICE, AT(otel_protocol),
+      .fallback = "http/protobuf", .choices = protocols, .help = "How spans are sent." },
+    { NULL, "OTEL_EXPORTER_OTLP_HEADERS", TN__VARIABLE_SECRET, AT(otel_headers), .fallback = "",
+      .check = tn__check_attributes, .allowed = "key=value, separated by commas, percent-encoded",
+      .help = "Header fields to send with them, such as authorization." },
+    { NULL, "OTEL_EXPORTER_OTLP_CERTIFICATE", TN__VARIABLE_TEXT, AT(otel_certificate),
+      .fallback = "", .help = "A PEM file of authorities to trust instead of the system's." },
+    { NULL, "OTEL_EXPORTER_OTLP_COMPRESSION", TN__VARIABLE_CHOICE, AT(otel_compression),
+      .fallback = "none", .choices = compressions,
+      .help = "gzip costs CPU; over a network that costs more, it pays." },
+    { NULL, "OTEL_EXPORTER_OTLP_TIMEOUT", TN__VARIABLE_INT, AT(otel_timeout_ms),
+      .fallback = "10000", .min = 1, .max = 600000,
+      .help = "How long the collector may take to answer, in milliseconds." },
     { NULL, "OTEL_TRACES_SAMPLER", TN__VARIABLE_CHOICE, AT(otel_traces_sampler),
       .fallback = "parentbased_always_on", .choices = samplers,
-      .help = "Which traces are kept. Read and checked; nothing is exported yet." },
+      .help = "Which traces are kept." },
     { NULL, "OTEL_TRACES_SAMPLER_ARG", TN__VARIABLE_REAL, AT(otel_traces_sampler_arg),
       .fallback = "1", .min = 0, .max = 1, .help = "The ratio of the samplers that have one." },
+    { NULL, "OTEL_BSP_SCHEDULE_DELAY", TN__VARIABLE_INT, AT(otel_delay_ms), .fallback = "1000",
+      .min = 1, .max = 3600000,
+      .help = "How long a span waits for others to be sent with, in milliseconds." },
+    { NULL, "OTEL_BSP_EXPORT_TIMEOUT", TN__VARIABLE_INT, AT(otel_export_timeout_ms),
+      .fallback = "30000", .min = 1, .max = 3600000,
+      .help = "How long spans that are not taken are sent again, in milliseconds." },
+    { NULL, "OTEL_BSP_MAX_QUEUE_SIZE", TN__VARIABLE_INT, AT(otel_queue_max), .fallback = "8192",
+      .min = 1, .max = 1000000,
+      .help = "Spans of each thread that may wait; beyond that they are dropped and counted." },
+    { NULL, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", TN__VARIABLE_INT, AT(otel_batch_max),
+      .fallback = "512", .min = 1, .max = 100000, .help = "Spans sent in one message." },
 };
 /* clang-format on */
 const size_t tn__variables_n = sizeof tn__variables / sizeof *tn__variables;
@@ -196,8 +230,12 @@ static tn_str shown_secret(tn_arena *arena, tn_str text)
 
 static void fault_value(const reading *r, const tn__variable *variable, tn_str text)
 {
-    bool secret = variable->kind == TN__VARIABLE_SECRET_URL;
-    tn_str found = secret ? shown_secret(r->arena, text) : shown(r->arena, text);
+    tn_str found = TN_S("\"***\"");
+    if (variable->kind == TN__VARIABLE_SECRET_URL) {
+        found = shown_secret(r->arena, text);
+    } else if (variable->kind != TN__VARIABLE_SECRET) {
+        found = shown(r->arena, text);
+    }
     tn_str allowed = tn__variable_allowed(r->arena, variable);
     fault(r, variable->name, "", "found %.*s; allowed: %.*s", TN_FMT(found), TN_FMT(allowed));
 }
@@ -242,6 +280,7 @@ static bool set_value(const reading *r, const tn__variable *variable, tn_str tex
     void *out = (char *)r->config + variable->offset;
     switch (variable->kind) {
     case TN__VARIABLE_TEXT:
+    case TN__VARIABLE_SECRET:
     case TN__VARIABLE_SECRET_URL:
         return set_text(r, variable, out, text);
     case TN__VARIABLE_INT:
@@ -392,9 +431,6 @@ bool tn__config_load(tn_arena *arena, const tn_service *service, const char *con
             tn_str allowed = tn__variable_allowed(arena, variable);
             fault(&r, variable->name, "", "not set; allowed: %.*s", TN_FMT(allowed));
         }
-    }
-    if (config->otel_service_name[0] == '\0') {
-        config->otel_service_name = service->name;
     }
     return faults->n == faults_before;
 }

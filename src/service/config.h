@@ -28,13 +28,20 @@ typedef struct {
     const char *cors_allowed_origins;
     int64_t log_level; /* tn_level */
     bool access_log;
-    const char *otel_service_name, *otel_resource_attributes, *otel_endpoint;
-    int64_t otel_traces_sampler; /* index into its choices */
+    double access_log_ratio;
+    /* telemetry */
+    const char *otel_service_name, *otel_resource_attributes;
+    const char *otel_endpoint, *otel_traces_endpoint, *otel_headers, *otel_certificate;
+    int64_t otel_protocol, otel_compression; /* indexes into their choices */
+    int64_t otel_timeout_ms;
+    int64_t otel_traces_sampler; /* index into its choices: tn__sampler_kind */
     double otel_traces_sampler_arg;
+    int64_t otel_delay_ms, otel_export_timeout_ms, otel_queue_max, otel_batch_max;
 } tn__config;
 
 typedef enum {
     TN__VARIABLE_TEXT,
+    TN__VARIABLE_SECRET,     /* not shown */
     TN__VARIABLE_SECRET_URL, /* shown without its password */
     TN__VARIABLE_INT,
     TN__VARIABLE_REAL,
@@ -54,10 +61,13 @@ typedef struct {
     const char *fallback_shown; /* What --help says of it when it isn't a constant. */
     int64_t min, max;           /* INT and REAL, both included */
     const char *const *choices; /* CHOICE; ends with NULL, the value is the index */
-    bool (*check)(tn_str text); /* TEXT and SECRET_URL; NULL: anything */
+    bool (*check)(tn_str text); /* TEXT and the secrets; NULL: anything */
     const char *allowed;        /* what `check` allows */
     const char *help;
 } tn__variable;
+
+/* The values of OTEL_EXPORTER_OTLP_COMPRESSION, in the order of its choices. */
+enum { TN__COMPRESSION_NONE, TN__COMPRESSION_GZIP };
 
 extern const tn__variable tn__variables[];
 extern const size_t tn__variables_n;

@@ -256,24 +256,37 @@ static void add_masked_query(tn__buf *out, tn_str query)
     }
 }
 
+/* What stands before the last @: scheme, user, password. */
+static tn_str before_hosts(tn_str text)
+{
+    const char *at = text.len > 0 ? memrchr(text.data, '@', text.len) : NULL;
+    return at != NULL ? (tn_str){ text.data, (size_t)(at - text.data) } : TN_S("");
+}
+
+/* The length of a scheme with its "://". */
+static size_t scheme_len(tn_str text)
+{
+    for (size_t i = 0; i + 3 <= text.len; i++) {
+        if (text.data[i] == ':' && text.data[i + 1] == '/' && text.data[i + 2] == '/') {
+            return i + 3;
+        }
+    }
+    return 0;
+}
+
 tn_str tn__url_masked(tn_arena *arena, tn_str url)
 {
     tn__buf out = { .arena = arena };
-    tn_str query, password, rest;
+    tn_str query, password;
     tn_str text = split(url, '?', &query);
-    const char *at = text.len > 0 ? memrchr(text.data, '@', text.len) : NULL;
-    const char *start = text.len > 0 ? memmem(text.data, text.len, "://", 3) : NULL;
-    if (at != NULL && start != NULL && start < at) {
-        tn_str user_part = { start + 3, (size_t)(at - start) - 3 };
-        tn_str user = split(user_part, ':', &password);
-        tn__buf_add(&out, text.data, (size_t)(start - text.data) + 3);
-        tn__buf_add_str(&out, user);
-        tn__buf_add_z(&out, user.len < user_part.len ? ":***" : "");
-        rest = (tn_str){ at, text.len - (size_t)(at - text.data) };
-    } else {
-        rest = text;
-    }
-    tn__buf_add_str(&out, rest);
+    tn_str before = before_hosts(text);
+    size_t scheme = scheme_len(before);
+    tn_str user_part = { before.data + scheme, before.len - scheme };
+    tn_str user = split(user_part, ':', &password);
+    bool has_password = user.len < user_part.len;
+    tn__buf_add_str(&out, (tn_str){ before.data, scheme + user.len });
+    tn__buf_add_z(&out, has_password ? ":***" : "");
+    tn__buf_add_str(&out, (tn_str){ text.data + before.len, text.len - before.len });
     add_masked_query(&out, query);
     return tn__buf_str(&out);
 }

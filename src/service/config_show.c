@@ -26,6 +26,7 @@ tn_str tn__variable_allowed(tn_arena *arena, const tn__variable *variable)
     case TN__VARIABLE_CHOICE:
         return choices_text(arena, variable->choices);
     case TN__VARIABLE_TEXT:
+    case TN__VARIABLE_SECRET:
     case TN__VARIABLE_SECRET_URL:
         break;
     }
@@ -94,6 +95,9 @@ static void add_value(tn__buf *out, tn_arena *arena, const tn__variable *variabl
     switch (variable->kind) {
     case TN__VARIABLE_TEXT:
         tn__buf_add_z(out, *(const char *const *)value);
+        break;
+    case TN__VARIABLE_SECRET:
+        tn__buf_add_z(out, (*(const char *const *)value)[0] != '\0' ? "***" : "");
         break;
     case TN__VARIABLE_SECRET_URL:
         tn__buf_add_str(out, tn__url_masked(arena, tn_str_of(*(const char *const *)value)));

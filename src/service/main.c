@@ -4,6 +4,7 @@
  * begin when the service does. */
 
 #include "service/service.h"
+#include "telemetry/span.h"
 
 #include <stdio.h>
 #include <sysexits.h>
@@ -14,6 +15,7 @@
 #endif
 
 #define MIGRATE_WAIT_MS (60 * 1000)
+#define SPANS_CLOSE_MS  1000
 
 static void print(int fd, tn_str text)
 {
@@ -131,7 +133,9 @@ static int run(invocation *i)
     TN_LOG(TN_INFO, "starting", TN_LOG_Z("trunnion", TN__VERSION),
         TN_LOG_S("database", tn__url_masked(i->arena, tn_str_of(i->config.database_url))),
         TN_LOG_S("broker", tn__url_masked(i->arena, tn_str_of(i->config.amqp_url))));
+    tn__trace_as_configured(i->arena, &i->config, i->service);
     int status = tn__run(i->arena, i->service, &i->config);
+    tn__tracing_close(SPANS_CLOSE_MS);
     tn__log_close();
     return status;
 }

@@ -82,6 +82,11 @@ typedef struct tn__signals tn__signals;
 tn__signals *tn__signals_open(tn_level level, void (*on_stop)(void *arg, int signal), void *arg);
 void tn__signals_close(tn__signals *signals);
 
+/* ---- tracing.c ------------------------------------------------------------ */
+
+/* Opens it; tn__tracing_close() ends it. */
+void tn__trace_as_configured(tn_arena *arena, const tn__config *config, const tn_service *service);
+
 /* ---- migrate.c ------------------------------------------------------------ */
 
 /* Tries once to apply the chassis's migrations and the service's, or to find them applied. */

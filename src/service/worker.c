@@ -3,6 +3,7 @@
  * Only this thread touches them. Others ask by posting to the loop, and learn how the database is
  * from what the worker tells tn__health, every so often. */
 
+#include "http/negotiate.h"
 #include "service/service.h"
 
 #include <assert.h>
@@ -82,9 +83,15 @@ static void metrics(void *arg, tn_arena *arena, tn__page *page)
 {
     (void)arg;
     tn__buf body = { .arena = arena };
-    tn__metrics_write(&body);
+    bool open = tn__accept_quality(page->accept, TN_S("application"), TN_S("openmetrics-text")) >
+        tn__accept_quality(page->accept, TN_S("text"), TN_S("plain"));
+    if (open) {
+        tn__openmetrics_write(&body);
+    } else {
+        tn__metrics_write(&body);
+    }
     page->status = 200;
-    page->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    page->content_type = open ? TN__OPENMETRICS_TYPE : TN__METRICS_TYPE;
     page->body = tn__buf_str(&body);
 }
 
@@ -164,7 +171,7 @@ static tn__http *open_http(tn__worker *worker)
             .limits = limits_of(config),
             .cors_allowed_origins = config->cors_allowed_origins,
             .idempotency_ttl_s = (int)config->idempotency_ttl_s,
-            .access_log = config->access_log,
+            .access_log = config->access_log ? config->access_log_ratio : 0,
             .pages = worker->pages,
             .n_pages = PAGES,
             .closed = true,
