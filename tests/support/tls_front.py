@@ -1,4 +1,4 @@
-"""A TLS port before a plain one, with a certificate for the name `localhost` alone, made on the spot."""
+"""A TLS port before a plain one; its certificate is for the name `localhost` alone."""
 
 import contextlib
 import socket
@@ -34,12 +34,13 @@ class TlsFront:
             threading.Thread(target=self._serve, args=(plain,), daemon=True).start()
 
     def _serve(self, plain: socket.socket) -> None:
-        with contextlib.suppress(OSError), self._context.wrap_socket(plain, server_side=True) as inner:
-            with socket.create_connection((LOOPBACK, self.target)) as outer:
-                back = threading.Thread(target=_pump, args=(outer, inner), daemon=True)
-                back.start()
-                _pump(inner, outer)
-                back.join()
+        with contextlib.suppress(OSError), \
+                self._context.wrap_socket(plain, server_side=True) as inner, \
+                socket.create_connection((LOOPBACK, self.target)) as outer:
+            back = threading.Thread(target=_pump, args=(outer, inner), daemon=True)
+            back.start()
+            _pump(inner, outer)
+            back.join()
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

@@ -2,7 +2,7 @@
  * into it, and taps on the broker. */
 #pragma once
 
-#include "../amqp/support.h"
+#include "unit/amqp/support.h"
 
 #include "amqp/internal.h"
 #include "messaging/messaging.h"
