@@ -3,6 +3,7 @@
  * Labels are bounded: the pattern of the endpoint, never the path; one of the known methods or
  * _OTHER. The pointers of the series are kept by endpoint, so that finding one takes no lock. */
 #include "http/request.h"
+#include "telemetry/sampler.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -11,8 +12,6 @@
 /* OpenTelemetry's buckets for http.server.request.duration, in seconds. */
 static const double bounds[] = { 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5,
     7.5, 10 };
-
-#define CLIENT_GONE 499 /* in the log only: no answer went out */
 
 struct tn__series {
     tn__series *next;
@@ -54,7 +53,7 @@ void tn__count_key(tn__http *http, tn__key_event event)
     tn__metric_add(http->keys[event], 1);
 }
 
-static const char *method_label(tn_str name)
+const char *tn__method_label(tn_str name)
 {
     static const char *const known[] = { "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD",
         "OPTIONS" };
@@ -107,23 +106,33 @@ static void log_line(const tn_req *req, int status, double ms)
     tn__log_context_set(NULL);
 }
 
+/* Of those that went well, as many as were asked for: the same ones as a sampler of that ratio. */
+static bool is_logged(const tn_req *req, int status)
+{
+    double ratio = req->http->options.access_log;
+    const tn__sampler sampler = { .kind = TN__SAMPLE_RATIO, .ratio = ratio };
+    return ratio > 0 &&
+        (ratio >= 1 || status >= 500 || tn__sampler_keeps(&sampler, req->trace.trace_id, NULL));
+}
+
 void tn__access_end(tn_req *req, bool sent)
 {
-    tn__http *http = req->http;
-    double seconds = (double)(tn__mono_us() - req->started_us) / 1e6;
-    int status = sent && tn__req_answered(req) ? req->answer.status : CLIENT_GONE;
-    if (status != CLIENT_GONE && req->stream == NULL)
-        tn__metric_observe(find_series(http, req->match.endpoint, method_label(req->method_name),
-                               status),
-            seconds);
-    if (http->options.access_log)
+    int64_t now_us = tn__mono_us();
+    double seconds = (double)(now_us - req->started_us) / 1e6;
+    int status = sent && tn__req_answered(req) ? req->answer.status : TN__CLIENT_GONE;
+    if (status != TN__CLIENT_GONE && req->stream == NULL)
+        tn__metric_observe_in(find_series(req->http, req->match.endpoint,
+                                  tn__method_label(req->method_name), status),
+            seconds, &req->trace);
+    if (is_logged(req, status))
         log_line(req, status, seconds * 1000);
+    tn__req_span(req, status, now_us);
 }
 
 void tn__access_raw(tn__http *http, int status, tn_str request_id)
 {
-    tn__metric_observe(find_series(http, NULL, method_label(TN_S("")), status), 0);
-    if (!http->options.access_log)
+    tn__metric_observe(find_series(http, NULL, tn__method_label(TN_S("")), status), 0);
+    if (http->options.access_log <= 0)
         return;
     tn__log_context_set(&(tn__log_context){ .request_id = request_id });
     TN_LOG(TN_INFO, "request", TN_LOG_Z("method", ""), TN_LOG_Z("route", ""),

@@ -159,10 +159,12 @@ void tn__answer_failure(tn_req *req, const tn__failure *failure)
             "Trying again with the same Idempotency-Key is safe.");
         break;
     case TN__FAIL_TIMEOUT:
-        tn__answer_problem(req, TN__GATEWAY_TIMEOUT,
-            "There was no answer within %d ms. Whether the request took effect is not known; "
-            "trying again with the same Idempotency-Key is safe.",
-            req->http->options.limits.request_timeout_ms);
+        tn__answer_problem(req, TN__GATEWAY_TIMEOUT, "There was no answer within %d ms.%s",
+            req->http->options.limits.request_timeout_ms,
+            req->method == TN_GET
+                ? ""
+                : " Whether the request took effect is not known; trying again with the same "
+                  "Idempotency-Key is safe.");
         break;
     case TN__FAIL_CANCELLED:
         tn__answer_busy(req, TN__UNAVAILABLE, RETRY_LATER_S, "The service is stopping.");

@@ -14,6 +14,7 @@ static const struct {
     NAME(TN__H_CONTENT_LENGTH, "content-length"),
     NAME(TN__H_CONTENT_TYPE, "content-type"),
     NAME(TN__H_EXPECT, "expect"),
+    NAME(TN__H_HOST, "host"),
     NAME(TN__H_IDEMPOTENCY_KEY, "idempotency-key"),
     NAME(TN__H_IF_MATCH, "if-match"),
     NAME(TN__H_IF_NONE_MATCH, "if-none-match"),
@@ -24,6 +25,7 @@ static const struct {
     NAME(TN__H_TRACEPARENT, "traceparent"),
     NAME(TN__H_TRACESTATE, "tracestate"),
     NAME(TN__H_TRANSFER_ENCODING, "transfer-encoding"),
+    NAME(TN__H_USER_AGENT, "user-agent"),
 #undef NAME
 };
 

@@ -14,6 +14,7 @@ typedef enum {
     TN__H_CONTENT_LENGTH,
     TN__H_CONTENT_TYPE,
     TN__H_EXPECT,
+    TN__H_HOST,
     TN__H_IDEMPOTENCY_KEY,
     TN__H_IF_MATCH,
     TN__H_IF_NONE_MATCH,
@@ -24,6 +25,7 @@ typedef enum {
     TN__H_TRACEPARENT,
     TN__H_TRACESTATE,
     TN__H_TRANSFER_ENCODING,
+    TN__H_USER_AGENT,
     TN__H_COUNT,
 } tn__header;
 

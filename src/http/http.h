@@ -21,6 +21,7 @@ typedef struct {
 
 /* A page that isn't a route of the contract: /livez, /metrics, /openapi.json, /docs/... */
 typedef struct {
+    tn_str accept; /* of the request; empty when it didn't say */
     int status;
     const char *content_type;
     const char *content_encoding; /* NULL: none */
@@ -43,7 +44,7 @@ typedef struct {
     tn__http_limits limits;
     const char *cors_allowed_origins; /* comma-separated origins, "*", or "" for none */
     int idempotency_ttl_s;
-    bool access_log;
+    double access_log; /* the part of the requests that is logged, 0 to 1; all 5xx unless it is 0 */
     const tn__page_route *pages;
     size_t n_pages;
     /* Until tn__http_start(), pages are served and routes answer 503 with Retry-After: the tables

@@ -64,6 +64,7 @@ static void show_problem(tn_req *req)
     bool html = tn__accept_quality(accept, TN_S("text"), TN_S("html")) >
         tn__accept_quality(accept, TN_S("application"), TN_S("json"));
     tn__problem_page(&body, &type, html);
+    tn__answer_field(req, "Vary", "Accept");
     tn__answer_with(req, 200, html ? "text/html; charset=utf-8" : "application/json",
         tn__buf_str(&body));
 }
@@ -96,7 +97,7 @@ static void add_page_fields(tn_req *req, const tn__page *page)
 void tn__page_show(tn_req *req)
 {
     const view *shown = req->match.endpoint->page;
-    tn__page page = { .status = 200 };
+    tn__page page = { .status = 200, .accept = tn__req_header(req, TN__H_ACCEPT) };
     if (shown->route == NULL) {
         show_problem(req);
         return;

@@ -26,13 +26,17 @@ static size_t kind_of(int status)
     return i;
 }
 
-static void write_out(tn__buf *out, const tn__answer *answer, const char *reason)
+void tn__raw_answer(const tn_req *req, const char *reason, tn__buf *out)
 {
+    const tn__answer *answer = &req->answer;
     tn__buf_printf(out, "HTTP/1.1 %d %s\r\n", answer->status, reason);
     for (size_t i = 0; i < answer->n_fields; i++)
         tn__buf_printf(out, "%s: %s\r\n", answer->fields[i].name, answer->fields[i].value);
-    tn__buf_printf(out, "Content-Length: %zu\r\nConnection: close\r\n\r\n", answer->body.len);
-    tn__buf_add_str(out, answer->body);
+    if (answer->status != 204 && answer->status != 304)
+        tn__buf_printf(out, "Content-Length: %zu\r\n", answer->body.len);
+    tn__buf_add_z(out, "Connection: close\r\n\r\n");
+    if (!req->head)
+        tn__buf_add_str(out, answer->body);
 }
 
 static void answer(tn_req *req, int status, const char *detail, tn__buf *out)
@@ -43,7 +47,7 @@ static void answer(tn_req *req, int status, const char *detail, tn__buf *out)
         tn__answer_busy(req, kinds[kind].slug, 1, "%s", detail);
     else
         tn__answer_problem(req, kinds[kind].slug, "%s", detail);
-    write_out(out, &req->answer, kinds[kind].reason);
+    tn__raw_answer(req, kinds[kind].reason, out);
 }
 
 void tn__raw_problem(tn__http *http, tn_req *req, int status, const char *detail, tn__buf *out)

@@ -12,7 +12,6 @@
 enum {
     ARENA_FIRST_BYTES = 8 * 1024,
     FREE_REQUESTS_MAX = 256,
-    TRACESTATE_BYTES_MAX = 512,
     ACTOR_BYTES_MAX = 256,
 };
 
@@ -114,26 +113,6 @@ static void name_request(tn_req *req)
         req->actor = tn_copy(req->arena, actor);
 }
 
-/* Our span is a child of the caller's; without one, a trace begins here. */
-static void name_trace(tn_req *req)
-{
-    tn__trace parent, own;
-    char *text = tn_alloc(req->arena, 55 + 1);
-    bool given = tn__traceparent_parse(tn__req_header(req, TN__H_TRACEPARENT), &parent);
-    own = tn__trace_child(given ? &parent : NULL);
-    tn__traceparent_write(&own, text);
-    tn__trace_ids_write(&own, req->trace_id, req->span_id);
-    req->traceparent = (tn_str){ text, 55 };
-    tn_str state = tn__req_header(req, TN__H_TRACESTATE);
-    if (given && state.len <= TRACESTATE_BYTES_MAX && tn__utf8_valid(state))
-        req->tracestate = tn_copy(req->arena, state);
-    req->log = (tn__log_context){
-        .request_id = req->request_id,
-        .trace_id = { req->trace_id, sizeof req->trace_id },
-        .span_id = { req->span_id, sizeof req->span_id },
-    };
-}
-
 /* ---- Reading ------------------------------------------------------------ */
 
 /* A refusal waits for a body that is short, so that the connection can be used again; a client that
@@ -145,12 +124,15 @@ static bool body_is_worth_reading(const tn_req *req)
     return (size_t)req->content_length <= req->http->options.limits.body_bytes_max;
 }
 
-tn__verdict tn__req_head(tn_req *req, tn_str method, size_t header_bytes)
+tn__verdict tn__req_head(tn_req *req, tn_str method, tn_str version, size_t header_bytes)
 {
     req->method_name = tn_copy(req->arena, method);
+    tn_str protocol;
+    if (tn__str_cut(&version, '/', &protocol))
+        req->version = tn_copy(req->arena, version);
     req->framing = tn__body_framing(&req->headers, &req->content_length);
     name_request(req);
-    name_trace(req);
+    tn__req_trace(req);
     tn__admit(req, header_bytes);
     if (!tn__req_answered(req))
         return TN__READ_ON;

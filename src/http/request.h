@@ -76,7 +76,7 @@ struct tn_req {
     int64_t started_us, deadline_us;
     bool waited_for; /* the server has put the connection aside until there is an answer */
 
-    tn_str method_name, target, path, query;
+    tn_str method_name, version, target, path, query;
     tn_method method;
     bool head;
     tn__headers headers;
@@ -88,6 +88,8 @@ struct tn_req {
     size_t body_bytes; /* received, also of a body that is not kept */
 
     tn_str request_id, actor, traceparent, tracestate;
+    tn__trace trace;      /* its span */
+    uint8_t parent_id[8]; /* the caller's */
     char trace_id[32], span_id[16];
     tn__log_context log;
 
@@ -156,6 +158,13 @@ struct tn__http {
 
 tn_str tn__request_id_new(tn_arena *arena);
 void tn__requests_free(tn__http *http);
+
+/* ---- trace.c ------------------------------------------------------------ */
+
+/* Names the request's span, and what its log lines and events say of it. */
+void tn__req_trace(tn_req *req);
+/* The span has ended; status 499: the client had gone. */
+void tn__req_span(const tn_req *req, int status, int64_t ended_us);
 
 /* ---- admit.c ------------------------------------------------------------ */
 
@@ -237,7 +246,12 @@ const tn__page_route *tn__docs_pages(tn_arena *arena, size_t *n);
 void tn__access_open(tn__http *http);
 void tn__access_close(tn__http *http);
 void tn__count_key(tn__http *http, tn__key_event event);
-/* The request is over: one line in the log, one count. `sent` is false when the client had gone. */
+/* The method where it is a known one, else _OTHER. */
+const char *tn__method_label(tn_str name);
+/* What the log calls the status of an answer that didn't go out, because the client had gone. */
+#define TN__CLIENT_GONE 499
+/* The request is over: one line in the log, one count, one span. `sent` is false when the client had
+ * gone. */
 void tn__access_end(tn_req *req, bool sent);
 /* The same for what never became a request. */
 void tn__access_raw(tn__http *http, int status, tn_str request_id);

@@ -62,7 +62,8 @@ struct conn {
     uint64_t taken;
     size_t head_bytes;
     bool aside, ended;
-    bool unread; /* it was answered before its body was read */
+    bool unread;  /* it was answered before its body was read */
+    bool excused; /* since the last request, a stray line end was */
     bool stream_watched;
     tn__watch hangup;
 };
@@ -198,11 +199,22 @@ static void end_with(conn *c, int status, const char *detail)
     c->ended = true;
 }
 
+/* An empty line after a body is no request (RFC 9112 2.2). */
+static bool has_begun(conn *c)
+{
+    uint64_t begun = bytes_begun(c);
+    if (c->taken == 0 || c->excused || begun > 2)
+        return begun > 0;
+    c->excused = begun > 0;
+    c->taken += begun;
+    return false;
+}
+
 static bool is_too_slow(conn *c, int64_t now_us)
 {
     if (c->ended || c->phase == AT_WORK || c->phase == ANSWERING)
         return false;
-    if (c->reading_since_us == 0 && bytes_begun(c) > 0)
+    if (c->reading_since_us == 0 && has_begun(c))
         c->reading_since_us = now_us;
     return c->reading_since_us != 0 &&
         now_us - c->reading_since_us >= (int64_t)c->server->limits.read_timeout_ms * 1000;
@@ -340,12 +352,14 @@ static enum MHD_Result answer(conn *c)
     return queued;
 }
 
-static enum MHD_Result head_is_there(conn *c, const char *method)
+static enum MHD_Result head_is_there(conn *c, const char *method, const char *version)
 {
     MHD_get_connection_values_n(c->mhd, MHD_HEADER_KIND, on_field, c->req);
     c->head_bytes = MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)
                         ->header_size;
-    if (tn__req_head(c->req, tn_str_of(method), c->head_bytes) == TN__ANSWER_NOW) {
+    tn__verdict verdict = tn__req_head(c->req, tn_str_of(method), tn_str_of(version),
+        c->head_bytes);
+    if (verdict == TN__ANSWER_NOW) {
         c->unread = true;
         return answer(c);
     }
@@ -386,12 +400,12 @@ static enum MHD_Result all_is_there(conn *c)
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const char *url,
     const char *method, const char *version, const char *data, size_t *n, void **context)
 {
-    (void)cls, (void)mhd, (void)url, (void)version;
+    (void)cls, (void)mhd, (void)url;
     conn *c = *context;
     if (c->ended)
         return MHD_NO;
     if (c->phase == IN_HEAD)
-        return head_is_there(c, method);
+        return head_is_there(c, method, version);
     if (*n > 0)
         return body_is_there(c, data, n);
     return all_is_there(c);
@@ -414,11 +428,12 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
         return;
     take_note_of_bytes(c);
     stop_watching(c);
+    bool sent = c->ended || why == MHD_REQUEST_TERMINATED_COMPLETED_OK || answer_at_the_end(c);
     if (c->unread && !c->ended)
         tn__farewell(c->server->farewells, c->fd);
-    tn__req_close(c->req, c->ended || why == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+    tn__req_close(c->req, sent);
     c->req = NULL;
-    c->unread = false;
+    c->unread = c->excused = false;
     c->phase = IDLE;
     c->reading_since_us = 0;
     if (c->server->draining)

@@ -35,7 +35,8 @@ typedef enum {
     TN__READ_ON,    /* read the body, then call tn__req_run() */
     TN__ANSWER_NOW, /* the answer is there; the body is not wanted, so the connection ends after it */
 } tn__verdict;
-tn__verdict tn__req_head(tn_req *req, tn_str method, size_t header_bytes);
+/* `version` as it stood in the line: HTTP/1.1. */
+tn__verdict tn__req_head(tn_req *req, tn_str method, tn_str version, size_t header_bytes);
 /* False when the body is too long: tn__req_refuse() and end the connection. */
 bool tn__req_body(tn_req *req, tn_str bytes);
 /* All was read. True when the answer is there at once; false: put the connection aside. */
@@ -68,5 +69,7 @@ void tn__stream_hung_up(tn_req *req);
  * problem with `Connection: close`. `req` may be NULL, when there was no request line. Counted and
  * logged here. `status` is 400, 408, 413, 414, 431, 500 or 503. */
 void tn__raw_problem(tn__http *http, tn_req *req, int status, const char *detail, tn__buf *out);
+/* The whole text of an answer, for a connection that ends with it. */
+void tn__raw_answer(const tn_req *req, const char *reason, tn__buf *out);
 /* After tn__server_drain() or tn__server_cut(): no connection is left. */
 void tn__http_quiet(tn__http *http);

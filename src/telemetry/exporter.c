@@ -3,7 +3,7 @@
  * Every thread that records has a queue of its own. The exporter empties them every `delay_ms`, or
  * as soon as one of them holds a batch, and posts batch after batch: one message at a time is on its
  * way, as the specification asks. A message that isn't taken for now is sent again, with a delay
- * that doubles, up to TRIES_MAX times; meanwhile the queues fill, and then spans are dropped and
+ * that doubles, for `export_timeout_ms`; meanwhile the queues fill, and then spans are dropped and
  * counted. So what a receiver that is away costs is bounded: memory by the queues, requests nothing.
  *
  * Invariants: a queue is in the list from its thread's first span until its thread has let go of it
@@ -24,13 +24,12 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define TRIES_MAX         6
 #define PARTIAL_LOGGED_US INT64_C(60000000) /* at most one line in so long tells of refusals */
 #define BODY_KEPT_MAX     ((size_t)512 << 10)
 
 struct tn__exporter {
     uint64_t serial; /* of the exporters that there have been in this process */
-    int delay_ms, retry_ms, retry_max_ms;
+    int delay_ms, export_timeout_ms, retry_ms, retry_max_ms;
     size_t queue_max, batch_max;
     bool gzip;
     _Atomic int64_t wall_us; /* what makes a time of tn__mono_us() one of the wall clock */
@@ -50,6 +49,7 @@ struct tn__exporter {
     tn__buf taken, batch, message, packed;
     size_t n_batch;
     bool is_down;
+    int64_t rest_until_us; /* as the receiver asked for */
     int64_t partial_logged_us;
     unsigned random;
 };
@@ -156,21 +156,27 @@ static int with_jitter(tn__exporter *exporter, int ms)
     return ms / 2 + rand_r(&exporter->random) % (ms / 2 + 1);
 }
 
-/* Waits before the next try; once the end is near, only as long as there is time. */
-static void back_off(tn__exporter *exporter, int try, int64_t retry_after_ms)
+/* How long to wait before the next try. */
+static int delay_of(tn__exporter *exporter, int try, int64_t retry_after_ms)
 {
     int ms = exporter->retry_ms;
     for (int i = 1; i < try && ms < exporter->retry_max_ms; i++) {
         ms *= 2;
     }
     ms = with_jitter(exporter, ms < exporter->retry_max_ms ? ms : exporter->retry_max_ms);
-    ms = retry_after_ms > ms ? (int)retry_after_ms : ms;
-    int64_t until_us = tn__mono_us() + (int64_t)ms * 1000;
+    return retry_after_ms > ms ? (int)retry_after_ms : ms;
+}
+
+/* Waits until then; once the end is near, only as long as there is time. */
+static void wait_until(tn__exporter *exporter, int64_t until_us)
+{
+    int64_t now_us = tn__mono_us();
+    int ms = until_us > now_us ? (int)((until_us - now_us + 999) / 1000) : 0;
     if (!wait(exporter, ms, false)) {
         return;
     }
-    struct timespec end = at_us(
-        until_us < exporter->close_by_us ? until_us : exporter->close_by_us);
+    bool late = exporter->close_by_us < until_us;
+    struct timespec end = at_us(late ? exporter->close_by_us : until_us);
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, NULL) == EINTR) {
     }
 }
@@ -218,17 +224,28 @@ static void count_taken(tn__exporter *exporter, tn_str body)
     tn__metric_add(exporter->rejected, (double)rejected);
 }
 
+/* True when it will be sent again, at `*then_us`. */
+static bool may_send_again(tn__exporter *exporter, const tn__otlp_answer *answer, int try,
+    int64_t give_up_us, int64_t *then_us)
+{
+    int ms = delay_of(exporter, try, answer->retry_after_ms);
+    *then_us = tn__mono_us() + (int64_t)ms * 1000;
+    exporter->rest_until_us = answer->retry_after_ms > 0 ? *then_us : 0;
+    return answer->fate == TN__OTLP_AGAIN && *then_us < give_up_us;
+}
+
 /* True when that was the last word on it. */
-static bool post(tn__exporter *exporter, int try, tn_str message)
+static bool post(tn__exporter *exporter, int try, tn_str message, int64_t give_up_us)
 {
     tn__otlp_answer answer = tn__otlp_http_post(exporter->http, message, is_late, exporter);
+    int64_t then_us;
     if (answer.fate == TN__OTLP_TAKEN) {
         count_taken(exporter, answer.body);
         return true;
     }
     note_down(exporter, answer.why);
-    if (answer.fate == TN__OTLP_AGAIN && try < TRIES_MAX) {
-        back_off(exporter, try, answer.retry_after_ms);
+    if (may_send_again(exporter, &answer, try, give_up_us, &then_us)) {
+        wait_until(exporter, then_us);
         if (!is_late(exporter)) {
             return false;
         }
@@ -256,7 +273,11 @@ static void send_batch(tn__exporter *exporter)
         tn__gzip(&exporter->packed, message);
         message = tn__buf_str(&exporter->packed);
     }
-    for (int try = 1; !post(exporter, try, message); try++) {
+    if (exporter->rest_until_us > tn__mono_us()) {
+        wait_until(exporter, exporter->rest_until_us);
+    }
+    int64_t give_up_us = tn__mono_us() + (int64_t)exporter->export_timeout_ms * 1000;
+    for (int try = 1; !post(exporter, try, message, give_up_us); try++) {
     }
     forget_batch(exporter);
 }
@@ -380,6 +401,7 @@ tn__exporter *tn__exporter_open(const tn__tracing_options *options)
     tn__exporter *exporter = tn__xcalloc(1, sizeof *exporter);
     exporter->serial = atomic_fetch_add(&serials, 1) + 1;
     exporter->delay_ms = options->delay_ms;
+    exporter->export_timeout_ms = options->export_timeout_ms;
     exporter->retry_ms = options->retry_ms;
     exporter->retry_max_ms = options->retry_max_ms;
     exporter->queue_max = (size_t)options->queue_max;

@@ -56,6 +56,7 @@ typedef struct {
     const char *certificate;         /* PEM file of authorities; "" or NULL: the system's */
     bool gzip;
     int timeout_ms;             /* of one attempt */
+    int export_timeout_ms;      /* of all attempts with one message */
     int delay_ms;               /* how long a span waits for company */
     int queue_max;              /* spans that wait, of each thread */
     int batch_max;              /* spans in one message, at most queue_max */
@@ -63,10 +64,6 @@ typedef struct {
 } tn__tracing_options;
 
 #define TN__TRACING_PATH         "/v1/traces"
-#define TN__TRACING_TIMEOUT_MS   10000
-#define TN__TRACING_DELAY_MS     1000
-#define TN__TRACING_QUEUE_MAX    8192
-#define TN__TRACING_BATCH_MAX    512
 #define TN__TRACING_RETRY_MS     500
 #define TN__TRACING_RETRY_MAX_MS 8000
 

@@ -102,7 +102,7 @@ static void the_defaults_are_those_of_the_table(void **state)
     assert_true(config.migrate);
     assert_string_equal(config.cors_allowed_origins, "");
     assert_string_equal(config.event_consumers, "");
-    assert_string_equal(config.otel_service_name, "talking");
+    assert_string_equal(config.otel_service_name, "");
     assert_string_equal(config.otel_endpoint, "");
     assert_int_equal(config.otel_traces_sampler, 3);
     assert_true(config.otel_traces_sampler_arg == 1);

@@ -144,9 +144,10 @@ int main(int argc, char **argv)
         .headers = getenv("OTEL_EXPORTER_OTLP_HEADERS"),
         .gzip = strcmp(argv[2], "gzip") == 0,
         .timeout_ms = 2000,
+        .export_timeout_ms = 4000,
         .delay_ms = 20,
-        .queue_max = TN__TRACING_QUEUE_MAX,
-        .batch_max = TN__TRACING_BATCH_MAX,
+        .queue_max = 8192,
+        .batch_max = 512,
         .retry_ms = 50,
         .retry_max_ms = 200,
     });
