@@ -122,7 +122,8 @@ static inline tn_arg tn_arg_opt_json_(const tn_json *v)
 #define TN_ARGS_MAX 16
 
 /* The arguments of a query. The values are copied when a statement is queued; the bytes that
- * strings point to must live as long as the request or message, as all arena memory does. */
+ * strings point to must live as long as the request or message, as all arena memory does. To C,
+ * `true` and comparisons are of type int: pass a bool variable, or cast. */
 typedef struct {
     const tn_arg *at;
     size_t n;

@@ -5,10 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-typedef struct channel channel;
-struct channel {
-    channel *next;
-    char *name;
+/* Somebody who wants to hear of a channel. */
+typedef struct ear ear;
+struct ear {
+    ear *next;
+    char *channel;
     void (*fn)(void *arg);
     void *arg;
     enum { SILENT, ASKED, HEARD } state;
@@ -16,12 +17,12 @@ struct channel {
 
 struct tn__listener {
     tn__conn conn;
-    channel *first, *last;
+    ear *first, *last;
 };
 
-static void ask(tn__listener *listener, channel *at)
+static void ask(tn__listener *listener, ear *at)
 {
-    char *name = PQescapeIdentifier(listener->conn.pq, at->name, strlen(at->name));
+    char *name = PQescapeIdentifier(listener->conn.pq, at->channel, strlen(at->channel));
     if (name == NULL) {
         tn__conn_break(&listener->conn, PQerrorMessage(listener->conn.pq));
         return;
@@ -38,7 +39,7 @@ static void ask(tn__listener *listener, channel *at)
 static void on_up(tn__conn *conn)
 {
     tn__listener *listener = conn->owner;
-    for (channel *at = listener->first; at != NULL; at = at->next) {
+    for (ear *at = listener->first; at != NULL; at = at->next) {
         ask(listener, at);
     }
     tn__conn_sync(conn);
@@ -56,7 +57,7 @@ static void on_result(tn__conn *conn, const tn__entry *entry, const PGresult *re
 static void on_sync(tn__conn *conn)
 {
     tn__listener *listener = conn->owner;
-    for (channel *at = listener->first; !conn->broken && at != NULL; at = at->next) {
+    for (ear *at = listener->first; !conn->broken && at != NULL; at = at->next) {
         if (at->state == ASKED) {
             at->state = HEARD;
             at->fn(at->arg);
@@ -67,8 +68,8 @@ static void on_sync(tn__conn *conn)
 static void on_notify(tn__conn *conn, const char *name)
 {
     tn__listener *listener = conn->owner;
-    for (channel *at = listener->first; at != NULL; at = at->next) {
-        if (at->state == HEARD && strcmp(at->name, name) == 0) {
+    for (ear *at = listener->first; at != NULL; at = at->next) {
+        if (at->state == HEARD && strcmp(at->channel, name) == 0) {
             at->fn(at->arg);
         }
     }
@@ -77,7 +78,7 @@ static void on_notify(tn__conn *conn, const char *name)
 static void on_down(tn__conn *conn)
 {
     tn__listener *listener = conn->owner;
-    for (channel *at = listener->first; at != NULL; at = at->next) {
+    for (ear *at = listener->first; at != NULL; at = at->next) {
         at->state = SILENT;
     }
 }
@@ -100,12 +101,12 @@ static tn__listener *listener_of(tn__pg *pg)
     return pg->listener;
 }
 
-void tn__pg_listen(tn__pg *pg, const char *name, void (*fn)(void *arg), void *arg)
+void tn__pg_listen(tn__pg *pg, const char *channel, void (*fn)(void *arg), void *arg)
 {
     tn__listener *listener = listener_of(pg);
-    channel *made = tn__xcalloc(1, sizeof *made);
-    size_t size = strlen(name) + 1;
-    made->name = memcpy(tn__xmalloc(size), name, size);
+    ear *made = tn__xcalloc(1, sizeof *made);
+    size_t size = strlen(channel) + 1;
+    made->channel = memcpy(tn__xmalloc(size), channel, size);
     made->fn = fn;
     made->arg = arg;
     *(listener->last != NULL ? &listener->last->next : &listener->first) = made;
@@ -130,9 +131,9 @@ void tn__listener_close(tn__pg *pg)
     }
     tn__conn_deinit(&pg->listener->conn);
     while (pg->listener->first != NULL) {
-        channel *gone = pg->listener->first;
+        ear *gone = pg->listener->first;
         pg->listener->first = gone->next;
-        free(gone->name);
+        free(gone->channel);
         free(gone);
     }
     free(pg->listener);

@@ -86,28 +86,28 @@ tn_rows tn_all(tn_tx *tx, const tn_schema *schema, const tn_query *query, tn_arg
     return rows;
 }
 
-void tn__tx_bulk(tn_tx *tx, const tn__bulk *bulk, tn_args args)
+void tn__tx_bulk(tn_tx *tx, const tn__bulk *bulk, tn_args row)
 {
-    assert(!tx->ended && tx->mode == TN__WRITE && args.n == bulk->n_kinds);
+    assert(!tx->ended && tx->mode == TN__WRITE && row.n == bulk->n_kinds);
     if (tn__tx_failed(tx)) {
         return;
     }
-    if (tn__args_hold_nul(args)) {
+    if (tn__args_hold_nul(row)) {
         refuse_nul(tx, bulk->name);
         return;
     }
-    tn__bulk_row *row = tn_alloc(tx->arena, sizeof *row + args.n * sizeof *args.at);
-    row->statement = tn__statement_of_bulk(&tx->pg->statements, bulk->name, bulk->sql, bulk->kinds,
-        bulk->n_kinds);
-    row->first = bulk->first;
-    for (size_t i = 0; i < args.n; i++) {
-        assert(args.at[i].kind == bulk->kinds[i]);
-        row->args[i] = args.at[i];
+    tn__bulk_row *added = tn_alloc(tx->arena, sizeof *added + row.n * sizeof *row.at);
+    added->statement = tn__statement_of_bulk(&tx->pg->statements, bulk->name, bulk->sql,
+        bulk->kinds, bulk->n_kinds);
+    added->first = bulk->first;
+    for (size_t i = 0; i < row.n; i++) {
+        assert(row.at[i].kind == bulk->kinds[i]);
+        added->args[i] = row.at[i];
     }
-    *(tx->rows.last != NULL ? &tx->rows.last->next : &tx->rows.first) = row;
-    tx->rows.last = row;
+    *(tx->rows.last != NULL ? &tx->rows.last->next : &tx->rows.first) = added;
+    tx->rows.last = added;
     tx->has_first |= bulk->first;
-    tx->bytes += bytes_of(args);
+    tx->bytes += bytes_of(row);
 }
 
 /* ---- Results ------------------------------------------------------------ */

@@ -214,6 +214,7 @@ static bool lane_will_do(const tn_tx *tx)
         return true;
     }
     const tn__step *only = tx->steps.first;
+    assert(only != NULL);
     return only->next == NULL && tx->rows.first == NULL && row_tells_all(only->statement->sql);
 }
 

@@ -1,3 +1,4 @@
+/* The world of the tests: see fixture.h. */
 #include "fixture.h"
 
 #include "pg/state.h"

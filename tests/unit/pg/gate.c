@@ -1,3 +1,4 @@
+/* A thread between two sockets: see gate.h. */
 #include "gate.h"
 
 #include <arpa/inet.h>

@@ -121,7 +121,7 @@ static int open_gate(void **state)
             password = part->val;
         }
     }
-    int gate_port = gate_open(atoi(port));
+    int gate_port = gate_open((int)number("SELECT %s", port));
     snprintf(gate_url, sizeof gate_url, "postgresql://test:%s@127.0.0.1:%d/test", password,
         gate_port);
     PQconninfoFree(parts);
