@@ -419,6 +419,21 @@ static void take_note_of_bytes(conn *c)
         c->taken = tn__tcp_arrived(c->fd) - tn__tcp_unread(c->fd);
 }
 
+/* A client that has sent all and shut its side (RFC 9112 9.6) still waits for the answer. The library
+ * finds the end of the input when it takes the connection up again, and drops it, the answer unasked
+ * for; it tells us before it shuts the socket. True when there was an answer to send. */
+static bool answer_at_the_end(conn *c)
+{
+    tn__buf text = { .arena = NULL };
+    if (c->phase != AT_WORK || !tn__req_answered(c->req) || tn__req_outgoing(c->req).streamed)
+        return false;
+    int status = tn__req_outgoing(c->req).status;
+    tn__raw_answer(c->req, MHD_get_reason_phrase_for((unsigned)status), &text);
+    tn__tcp_send(c->fd, tn__buf_str(&text));
+    tn__buf_deinit(&text);
+    return true;
+}
+
 static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     enum MHD_RequestTerminationCode why)
 {

@@ -37,7 +37,7 @@ typedef enum {
 } tn__verdict;
 /* `version` as it stood in the line: HTTP/1.1. */
 tn__verdict tn__req_head(tn_req *req, tn_str method, tn_str version, size_t header_bytes);
-/* False when the body is too long: tn__req_refuse() and end the connection. */
+/* False when the body is too long: end the connection with tn__raw_problem(). */
 bool tn__req_body(tn_req *req, tn_str bytes);
 /* All was read. True when the answer is there at once; false: put the connection aside. */
 bool tn__req_run(tn_req *req);

@@ -583,6 +583,47 @@ static void requests_sent_ahead_of_one_that_waits_keep_their_order(void **state)
     close(fd);
 }
 
+static void client_that_has_shut_its_side_still_gets_its_answer(void **state)
+{
+    (void)state;
+    int fds[20];
+    start_server();
+    for (int i = 0; i < 20; i++) {
+        fds[i] = dial();
+        say(fds[i], "GET /api/v1/%s HTTP/1.1\r\nHost: x\r\n\r\n", i % 2 == 0 ? "wait" : "things");
+        shutdown(fds[i], SHUT_WR);
+    }
+    await_in_flight(10);
+    usleep(50 * 1000);
+    release_waiting();
+    for (int i = 0; i < 20; i++) {
+        answer *a = hear(fds[i]);
+        assert_int_equal(a->status, 200);
+        assert_true(body_has(a, i % 2 == 0 ? "waited" : "any"));
+        close(fds[i]);
+    }
+}
+
+static void stray_line_end_after_a_body_is_no_request(void **state)
+{
+    (void)state;
+    options.limits.read_timeout_ms = 200;
+    start_server();
+    int fd = dial();
+    for (int i = 0; i < 3; i++) {
+        say(fd,
+            "POST /api/v1/things HTTP/1.1\r\nHost: x\r\n" JSON "Content-Length: 23\r\n\r\n" THING
+            "\r\n");
+        assert_int_equal(hear(fd)->status, 201);
+        usleep(400 * 1000);
+    }
+    double began = seconds_now();
+    say(fd, "GET");
+    assert_problem(hear(fd), 408, "request-timeout");
+    assert_true(seconds_now() - began < 1);
+    close(fd);
+}
+
 static void client_that_goes_while_its_handler_waits_harms_nobody(void **state)
 {
     (void)state;
@@ -768,6 +809,8 @@ int main(void)
         HTTP_TEST(idle_connection_ends_without_a_word),
         HTTP_TEST(handler_that_waits_is_answered_later),
         HTTP_TEST(requests_sent_ahead_of_one_that_waits_keep_their_order),
+        HTTP_TEST(client_that_has_shut_its_side_still_gets_its_answer),
+        HTTP_TEST(stray_line_end_after_a_body_is_no_request),
         HTTP_TEST(client_that_goes_while_its_handler_waits_harms_nobody),
         HTTP_TEST(client_that_goes_at_any_byte_harms_nobody),
         HTTP_TEST(requests_beyond_those_in_flight_are_503),
