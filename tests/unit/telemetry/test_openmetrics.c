@@ -153,11 +153,10 @@ static void what_is_read_was_written_by_one(void **state)
     for (int i = 0; i < WRITERS; i++) {
         pthread_create(&threads[i], NULL, offer_often, &exemplar);
     }
-    int n_read = 0;
-    for (int i = 0; i < WRITES; i++) {
+    for (int n_read = 0; n_read < WRITES;) {
         tn__exemplar_seen seen;
         if (!tn__exemplar_read(&exemplar, &seen)) {
-            continue;
+            continue; /* not yet */
         }
         n_read++;
         for (size_t k = 0; k < sizeof seen.trace.trace_id; k++) {
@@ -168,7 +167,6 @@ static void what_is_read_was_written_by_one(void **state)
     for (int i = 0; i < WRITERS; i++) {
         pthread_join(threads[i], NULL);
     }
-    assert_true(n_read > 0);
 }
 
 int main(void)
