@@ -14,7 +14,8 @@ enum { SLICE_US = 200000, BLOCKED_PATIENCE_US = 1000000 };
 #define ROUTE "(exchange || '/' || routing_key)"
 #define CLAIM_COLUMNS                                                                              \
     "SELECT seq, message_id, exchange, routing_key, type, app_id,"                                 \
-    " extract(epoch FROM occurred_at)::bigint, correlation_id, headers, body FROM trunnion_outbox"
+    " floor(extract(epoch FROM occurred_at))::bigint, correlation_id, headers, body"               \
+    " FROM trunnion_outbox"
 #define CLAIM_END " ORDER BY seq LIMIT $1 FOR UPDATE SKIP LOCKED"
 enum {
     SEQ,
