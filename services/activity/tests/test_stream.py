@@ -1,5 +1,6 @@
 """GET /activities/stream: server-sent events that can be resumed without a loss or a double."""
 
+import itertools
 import threading
 import time
 
@@ -159,7 +160,7 @@ def test_resuming_under_load_loses_and_doubles_nothing(activity, publish, world,
     deadline = time.monotonic() + 30
     while (not done.is_set() or len(seen) < len(made)) and time.monotonic() < deadline:
         with Stream(activity, last_id=last) as stream:
-            some = [one for one in (_maybe(stream) for _ in range(25)) if one is not None]
+            some = list(itertools.islice(iter(lambda: _maybe(stream), None), 25))
         seen += some
         last = some[-1].id if some else last
     feeder.join()
