@@ -36,6 +36,8 @@ typedef struct {
     unsigned generation;      /* of the prepared statement */
     tn__statement *statement; /* of PREPARE and STATEMENT */
     int64_t sent_us;
+    tn__trace part_of;       /* of STATEMENT: its transaction's */
+    const tn__trace *shares; /* the span of the round trip; NULL: it has none */
 } tn__entry;
 
 typedef struct {
@@ -87,6 +89,9 @@ struct tn__conn {
     struct tn__prepared *prepared; /* by the statement's id */
     size_t n_prepared;
     int64_t sending_us, received_us, synced_us;
+    tn__trace part_of; /* what is sent now */
+    const tn__trace *shares;
+    size_t n_executed;
     const tn__statement *since_sync[TN__SLOW_NAMES_MAX]; /* those with results, each once */
     size_t n_since_sync;
     char why[256];
@@ -116,6 +121,9 @@ void tn__conn_set_used(tn__conn *conn, bool used);
 /* Sends nothing by itself until there is much, or the Sync. What is sent on a broken connection goes
  * nowhere, and the end of the connection is its answer. */
 void tn__conn_execute(tn__conn *conn, tn__statement *statement, const tn__params *params, int tag);
+/* What the statements that follow are part of (NULL: nothing), and the span of the round trip that
+ * they share (NULL: none), which outlives their results. */
+void tn__conn_trace(tn__conn *conn, const tn__trace *part_of, const tn__trace *shares);
 void tn__conn_command(tn__conn *conn, const char *sql, int tag);
 /* False when the Sync could not be handed over, so that nothing since the last one can commit. */
 bool tn__conn_sync(tn__conn *conn);

@@ -125,26 +125,50 @@ static void fill(tn__lane *lane, tn__batch *batch, const tn__tx_queue *queue)
     }
 }
 
-static void send_member(tn__lane *lane, tn_tx *tx, int tag)
+static const tn__trace *trip_of(const tn__batch *batch)
+{
+    return batch->trip.n_links > 0 && batch->n > 1 ? &batch->trip.trace : NULL;
+}
+
+static void send_member(tn__lane *lane, const tn__batch *batch, tn_tx *tx, int tag)
 {
     tn__tx_rewind(tx);
+    tn__conn_trace(&lane->conn, tx->part_of, trip_of(batch));
     for (tn__step *step = tx->steps.first; step != NULL; step = step->next) {
         tn__conn_execute(&lane->conn, step->statement, &step->params, tag);
     }
 }
 
+static void begin_trip(tn__lane *lane, tn__batch *batch)
+{
+    tn__round_trip_begin(&batch->trip, &lane->conn);
+    for (size_t i = 0; i < batch->n; i++) {
+        tn__round_trip_add(&batch->trip, batch->members[i]->part_of);
+    }
+    tn__round_trip_start(&batch->trip, batch->n > 1);
+}
+
+/* What is sent for all of them is part of the round trip; for one alone, of what that is part of. */
+static void send_bulks(tn__lane *lane, tn__batch *batch, bool first)
+{
+    const tn__trace *part_of = batch->n > 1 ? trip_of(batch) : batch->members[0]->part_of;
+    tn__conn_trace(&lane->conn, part_of, NULL);
+    tn__bulks_send(&lane->pg->bulks, &lane->conn, batch->members, batch->n, first, TAG_SHARED);
+}
+
 static void send_batch(tn__lane *lane, const tn__tx_queue *queue)
 {
     tn__batch *batch = batch_at(lane, lane->n_in_flight++);
-    *batch = (tn__batch){ .members = batch->members };
+    *batch = (tn__batch){ .members = batch->members, .trip = batch->trip };
     fill(lane, batch, queue);
-    tn__bulks *bulks = &lane->pg->bulks;
-    tn__bulks_send(bulks, &lane->conn, batch->members, batch->n, true, TAG_SHARED);
+    begin_trip(lane, batch);
+    send_bulks(lane, batch, true);
     for (size_t i = 0; i < batch->n; i++) {
-        send_member(lane, batch->members[i], (int)i);
+        send_member(lane, batch, batch->members[i], (int)i);
     }
-    tn__bulks_send(bulks, &lane->conn, batch->members, batch->n, false, TAG_SHARED);
+    send_bulks(lane, batch, false);
     batch->synced = tn__conn_sync(&lane->conn);
+    tn__round_trip_sent(&batch->trip, &lane->conn);
 }
 
 /* An ordinary batch waits for its slot; one of those that were held up goes beside them. */
@@ -265,6 +289,7 @@ static void on_sync(tn__conn *conn)
     tn__lane *lane = conn->owner;
     assert(lane->n_in_flight > 0);
     tn__batch *batch = batch_at(lane, 0);
+    tn__round_trip_end(&batch->trip, conn, batch->failed);
     if (batch->failed) {
         take_apart(lane, batch);
     } else {
@@ -354,6 +379,7 @@ void tn__lane_open(tn__lane *lane, tn__pg *pg, tn__tx_mode mode)
     lane->batches = tn__xcalloc(lane->n_batches, sizeof *lane->batches);
     for (size_t i = 0; i < lane->n_batches; i++) {
         lane->batches[i].members = tn__xcalloc(batch_max, sizeof(tn_tx *));
+        lane->batches[i].trip.links = tn__xcalloc(batch_max, sizeof(tn__trace));
     }
     tn__conn_init(&lane->conn, pg->loop, &pg->common, &lane_events, lane);
     lane->conn.read_only = mode == TN__READ;
@@ -369,6 +395,7 @@ void tn__lane_close(tn__lane *lane)
     tn__loop_not_later(lane->pg->loop, &lane->send);
     for (size_t i = 0; i < lane->n_batches; i++) {
         free(lane->batches[i].members);
+        free(lane->batches[i].trip.links);
     }
     free(lane->batches);
 }

@@ -5,7 +5,7 @@
  * PQisBusy() says that it won't block. A statement is prepared within the pipeline on its first use;
  * if that was skipped or refused, the next use prepares it again under a name of a new generation,
  * so that no order of events makes one name stand twice. */
-#include "pg/conn.h"
+#include "pg/span.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -142,8 +142,20 @@ static void pop(tn__conn *conn)
     conn->n--;
 }
 
+/* What was on its way has no result any more. */
+static void end_statements(tn__conn *conn)
+{
+    for (size_t i = 0; i < conn->n; i++) {
+        const tn__entry *entry = &conn->entries[(conn->first + i) & (conn->cap - 1)];
+        if (entry->kind == TN__ENTRY_STATEMENT && !entry->answered) {
+            tn__statement_ended(conn, entry, NULL);
+        }
+    }
+}
+
 void tn__pipeline_clear(tn__conn *conn)
 {
+    end_statements(conn);
     conn->first = conn->n = 0;
     conn->stray_nulls = 0;
     conn->sending_us = 0;
@@ -200,7 +212,12 @@ void tn__conn_execute(tn__conn *conn, tn__statement *statement, const tn__params
     char buffer[TN__STATEMENT_NAME_MAX + 16];
     const char *name = server_name(statement, p->generation, buffer);
     int n = (int)statement->n_params;
-    tn__entry entry = { TN__ENTRY_PREPARE, false, tag, p->generation, statement, 0 };
+    tn__entry entry = {
+        .kind = TN__ENTRY_PREPARE,
+        .tag = tag,
+        .generation = p->generation,
+        .statement = statement,
+    };
     if (!p->present) {
         if (PQsendPrepare(conn->pq, name, statement->sql, n, statement->types) != 1) {
             send_failed(conn);
@@ -215,7 +232,16 @@ void tn__conn_execute(tn__conn *conn, tn__statement *statement, const tn__params
         return;
     }
     entry.kind = TN__ENTRY_STATEMENT;
+    entry.part_of = conn->part_of;
+    entry.shares = conn->shares;
     push(conn, entry);
+    conn->n_executed++;
+}
+
+void tn__conn_trace(tn__conn *conn, const tn__trace *part_of, const tn__trace *shares)
+{
+    conn->part_of = part_of != NULL ? *part_of : (tn__trace){ .flags = 0 };
+    conn->shares = shares;
 }
 
 void tn__conn_command(tn__conn *conn, const char *sql, int tag)
@@ -227,7 +253,7 @@ void tn__conn_command(tn__conn *conn, const char *sql, int tag)
         send_failed(conn);
         return;
     }
-    push(conn, (tn__entry){ TN__ENTRY_COMMAND, false, tag, 0, NULL, 0 });
+    push(conn, (tn__entry){ .kind = TN__ENTRY_COMMAND, .tag = tag });
 }
 
 bool tn__conn_sync(tn__conn *conn)
@@ -239,7 +265,7 @@ bool tn__conn_sync(tn__conn *conn)
         send_failed(conn);
         return false;
     }
-    push(conn, (tn__entry){ TN__ENTRY_SYNC, false, 0, 0, NULL, 0 });
+    push(conn, (tn__entry){ .kind = TN__ENTRY_SYNC });
     conn->sending_us = 0;
     flush(conn);
     return true;
@@ -258,13 +284,12 @@ static bool is_the_end(const PGresult *result)
         PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL;
 }
 
-static void observe(tn__conn *conn, const tn__entry *entry)
+static void observe(tn__conn *conn, const tn__entry *entry, const PGresult *result)
 {
     if (entry->kind != TN__ENTRY_STATEMENT) {
         return;
     }
-    tn__metric_observe(entry->statement->duration,
-        (double)(conn->received_us - entry->sent_us) / 1e6);
+    tn__statement_ended(conn, entry, result);
     for (size_t i = conn->n_since_sync; i-- > 0;) {
         if (conn->since_sync[i] == entry->statement) {
             return;
@@ -314,7 +339,7 @@ static void take_result(tn__conn *conn, const PGresult *result)
     if (!tn__result_ok(result)) {
         note_failure(conn, &entry, result);
     }
-    observe(conn, &entry);
+    observe(conn, &entry, result);
     events_of(conn)->on_result(conn, &entry, result);
 }
 

@@ -28,6 +28,7 @@ static void send(tn_tx *tx, bool commit)
     tn__session *session = tx->session;
     tn__tx_rewind(tx);
     tx->place = TN__AT_SESSION;
+    tn__conn_trace(&session->conn, tx->part_of, NULL);
     if (!tx->seen) {
         tn__conn_command(&session->conn, "BEGIN", TAG_BEGIN);
     }

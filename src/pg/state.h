@@ -5,6 +5,7 @@
 #include "pg/conn.h"
 #include "pg/failure.h"
 #include "pg/pg.h"
+#include "pg/span.h"
 
 /* How long a transaction waits for a lost connection to come back; longer, and all that come are
  * turned away at once until it is there again. */
@@ -75,6 +76,7 @@ struct tn_tx {
     tn__tx_mode mode;
     int64_t deadline_us;
     void *context;
+    const tn__trace *part_of; /* the span that opened it, which outlives it; NULL: none */
     bool ended;
     tn__failure failure;
     tn__met met; /* by the attempt that is under way */
@@ -138,6 +140,7 @@ typedef struct {
     bool may_pass; /* the error may pass */
     bool took_long;
     size_t culprit; /* the member at fault; n when none can be named */
+    tn__round_trip trip;
 } tn__batch;
 
 struct tn__lane {

@@ -22,6 +22,7 @@ tn_tx *tn__tx_open(tn__pg *pg, tn_arena *arena, tn__tx_mode mode, int64_t deadli
     tx->mode = mode;
     tx->deadline_us = deadline_us;
     tx->co = tn__co_current();
+    tx->part_of = tn__trace_current();
     pg->n_open++;
     return tx;
 }
