@@ -35,8 +35,8 @@ def test_help_lists_every_variable_with_what_is_allowed_and_the_default():
 def section(title: str, lines: str) -> str:
     rows = [f"| `{found['name']}` | {shown(found['default'])} | {found['allowed']} "
             f"| {found['help']} |" for found in VARIABLE.finditer(lines)]
-    return "\n".join([f"## {title}", "| variable | default | allowed | |", "| --- | --- | --- | --- |",
-                      *rows])
+    head = ["| variable | default | allowed | |", "| --- | --- | --- | --- |"]
+    return "\n".join([f"## {title}", *head, *rows])
 
 
 def shown(default: str) -> str:

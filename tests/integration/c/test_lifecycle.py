@@ -39,8 +39,8 @@ def is_sanitized() -> bool:
 
 @pytest.mark.parametrize("name", ["items", "activity"])
 def test_a_service_is_ready_soon_when_its_servers_are_up(start, items, activity, name):
-    """The limit is of a build for use; sanitizers cost several times as much. The machine may be busy
-    with something else: one start of several has to keep to it."""
+    """The limit is of a build for use; sanitizers cost several times as much. The machine may be
+    busy with something else: one start of several has to keep to it."""
     limit = READY_MS_MAX * (30 if is_sanitized() else 1)
     took = []
     while not took or (min(took) >= limit and len(took) < 10):
