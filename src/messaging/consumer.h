@@ -5,6 +5,7 @@
 #include "messaging/acks.h"
 #include "messaging/contact.h"
 #include "messaging/messaging.h"
+#include "messaging/trace.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -90,6 +91,7 @@ struct tn_msg {
     tn_str reason;    /* why it is poison */
     bool fails_alone; /* the last failure was this message's own: the database answered */
     bool second;      /* it may have taken effect already */
+    tn__process_span span;
     tn__log_context log;
     char trace_id[32], span_id[16], traceparent[55];
     tn_msg *next;

@@ -66,15 +66,15 @@ static void read_meta(tn_msg *msg)
 /* What this message causes belongs to the trace that it came with. */
 static void continue_trace(tn_msg *msg)
 {
-    tn__trace parent;
-    bool has_parent = tn__traceparent_parse(msg->meta.traceparent, &parent);
-    tn__trace own = tn__trace_child(has_parent ? &parent : NULL);
-    tn__traceparent_write(&own, msg->traceparent);
-    tn__trace_ids_write(&own, msg->trace_id, msg->span_id);
+    const tn__trace *own = &msg->span.trace;
+    tn__process_begin(&msg->span, msg->meta.traceparent, msg->meta.tracestate);
+    tn__traceparent_write(own, msg->traceparent);
+    tn__trace_ids_write(own, msg->trace_id, msg->span_id);
     msg->log = (tn__log_context){
         .request_id = msg->meta.correlation_id,
         .trace_id = { msg->trace_id, sizeof msg->trace_id },
         .span_id = { msg->span_id, sizeof msg->span_id },
+        .trace = own,
     };
     msg->origin = (tn__origin){
         .service = msg->consumer->options.service->name,
@@ -82,7 +82,7 @@ static void continue_trace(tn_msg *msg)
         .correlation_id = msg->meta.correlation_id,
         .idempotency_key = msg->meta.idempotency_key,
         .traceparent = { msg->traceparent, sizeof msg->traceparent },
-        .tracestate = has_parent ? msg->meta.tracestate : TN_S(""),
+        .tracestate = msg->span.tracestate,
     };
 }
 
@@ -257,6 +257,18 @@ void tn__messages_free(tn__consumer *consumer)
     }
 }
 
+/* What error.type calls it; NULL: nothing went wrong. */
+static const char *error_of(tn__outcome outcome)
+{
+    static const char *const errors[TN__OUTCOMES] = {
+        [TN__POISON] = "dead",
+        [TN__AGAIN] = "failed",
+        [TN__REQUEUE] = "requeued",
+        [TN__LEFT] = "left",
+    };
+    return errors[outcome];
+}
+
 static void run(void *arg)
 {
     tn_msg *msg = arg;
@@ -265,8 +277,10 @@ static void run(void *arg)
     tn__log_context_set(&msg->log);
     tn__outcome outcome = is_fit(msg) ? handle(msg) : TN__POISON;
     settle(msg, outcome);
-    tn__metric_observe(msg->consumer->seconds[outcome],
-        (double)(tn__mono_us() - msg->received_us) / 1e6);
+    tn__metric_observe_in(msg->consumer->seconds[outcome],
+        (double)(tn__mono_us() - msg->received_us) / 1e6, &msg->span.trace);
+    tn__process_end(&msg->span, msg->arena, &msg->raw, msg->consumer->events.queue,
+        error_of(outcome), msg->reason);
     tn__log_context_set(NULL);
     give_message_back(msg);
 }

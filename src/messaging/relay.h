@@ -6,6 +6,7 @@
 #include "messaging/db.h"
 #include "messaging/messaging.h"
 #include "messaging/stuck.h"
+#include "messaging/trace.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -23,6 +24,7 @@ typedef struct {
     int row; /* in the claim's result */
     bool settled;
     tn__amqp_fate fate;
+    tn__publish_span span;
 } tn__sent;
 
 struct tn__relay {

@@ -196,10 +196,9 @@ static bool read_headers(tn__amqp_message *message, tn_str text, json_t **object
     return true;
 }
 
-static bool read_row(const tn__relay *relay, int row, tn__amqp_message *message, json_t **headers,
-    tn_str *why)
+static tn__amqp_message message_of(const tn__relay *relay, int row)
 {
-    *message = (tn__amqp_message){
+    tn__amqp_message message = {
         .exchange = field(relay, row, EXCHANGE),
         .routing_key = field(relay, row, ROUTING_KEY),
         .message_id = field(relay, row, MESSAGE_ID),
@@ -209,7 +208,14 @@ static bool read_row(const tn__relay *relay, int row, tn__amqp_message *message,
         .content_type = TN_S("application/json"),
         .body = field(relay, row, BODY),
     };
-    tn__i64_parse(field(relay, row, OCCURRED_AT), &message->timestamp_s);
+    tn__i64_parse(field(relay, row, OCCURRED_AT), &message.timestamp_s);
+    return message;
+}
+
+static bool read_row(const tn__relay *relay, int row, tn__amqp_message *message, json_t **headers,
+    tn_str *why)
+{
+    *message = message_of(relay, row);
     *why = TN_S("its headers are no JSON object of at most 32 strings");
     return read_headers(message, field(relay, row, HEADERS), headers) &&
         tn__amqp_fits(relay->amqp, message, why);
@@ -231,7 +237,10 @@ static tn__amqp_result publish_row(tn__relay *relay, int row)
     tn__amqp_result result = TN__AMQP_OK;
     tn__sent *sent = &relay->sent[relay->n_sent];
     *sent = (tn__sent){ .row = row, .sent_us = tn__mono_us() };
-    if (!read_row(relay, row, &message, &headers, &why))
+    bool whole = read_row(relay, row, &message, &headers, &why);
+    if (whole)
+        tn__publish_begin(&sent->span, &message);
+    if (!whole)
         hold_back(relay, row, number_of(relay, row), why);
     else if ((result = tn__amqp_publish(relay->amqp, &message, &sent->tag)) == TN__AMQP_OK)
         relay->n_sent++;
@@ -263,6 +272,23 @@ static tn__metric *count_of(const tn__relay *relay, tn__amqp_fate fate)
     return NULL;
 }
 
+/* What error.type calls it; NULL: nothing went wrong. */
+static const char *error_of(const tn__sent *sent)
+{
+    static const char *const errors[] = {
+        [TN__AMQP_CONFIRMED] = NULL,
+        [TN__AMQP_RETURNED] = "unroutable",
+        [TN__AMQP_NACKED] = "nacked",
+    };
+    return sent->settled ? errors[sent->fate] : "unconfirmed";
+}
+
+static void end_span(const tn__relay *relay, const tn__sent *sent)
+{
+    const tn__amqp_message message = message_of(relay, sent->row);
+    tn__publish_end(&sent->span, relay->arena, &message, error_of(sent));
+}
+
 static void on_settled(void *arg, uint64_t tag, tn__amqp_fate fate, tn_str why)
 {
     tn__relay *relay = arg;
@@ -274,8 +300,9 @@ static void on_settled(void *arg, uint64_t tag, tn__amqp_fate fate, tn_str why)
     sent->settled = true;
     sent->fate = fate;
     tn__metric_add(count_of(relay, fate), 1);
-    tn__metric_observe(relay->metrics.publish_seconds,
-        (double)(tn__mono_us() - sent->sent_us) / 1e6);
+    tn__metric_observe_in(relay->metrics.publish_seconds,
+        (double)(tn__mono_us() - sent->sent_us) / 1e6, &sent->span.trace);
+    end_span(relay, sent);
     if (fate != TN__AMQP_CONFIRMED)
         hold_back(relay, sent->row, route_of(relay, sent->row), why);
 }
@@ -356,6 +383,13 @@ static bool wants_more(const tn__relay *relay, bool full)
     return !late && (full || atomic_load(&relay->pending));
 }
 
+static void end_unsettled_spans(const tn__relay *relay)
+{
+    for (size_t i = 0; i < relay->n_sent; i++)
+        if (!relay->sent[i].settled)
+            end_span(relay, &relay->sent[i]);
+}
+
 /* What the broker made of the batch. Rows that it took no more of are left for later. */
 static tn__amqp_result exchange(tn__relay *relay)
 {
@@ -367,6 +401,7 @@ static tn__amqp_result exchange(tn__relay *relay)
         suspect(relay);
     else if (relay->cautious > 0 && result == TN__AMQP_OK)
         relay->cautious--;
+    end_unsettled_spans(relay);
     learn(relay);
     return result;
 }
