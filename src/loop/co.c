@@ -46,7 +46,10 @@ static void make_ready(tn__co *co, tn__woke why)
 
 static void on_deadline(tn__timer *timer)
 {
-    make_ready(timer->owner, TN__TIMED_OUT);
+    tn__co *co = timer->owner;
+    /* It may have been woken earlier in this turn: what it waited for came in time. */
+    if (co->state == TN__CO_WAITING)
+        make_ready(co, TN__TIMED_OUT);
 }
 
 static _Noreturn void entry(void *arg)

@@ -134,6 +134,21 @@ static void wake_late(tn__timer *timer)
     tn__co_wake(timer->owner);
 }
 
+/* The result and the deadline come in one turn, the result first. */
+static void deadline_that_comes_after_the_result_is_nothing(void **state)
+{
+    (void)state;
+    int64_t at_us = tn__mono_us() + 1000;
+    waiter w = { .deadline_us = at_us };
+    tn__timer timer = { .on_time = wake_late, .owner = tn__co_start(loop, wait_once, &w) };
+    tn__timer_start(loop, &timer, at_us - 1);
+    while (tn__mono_us() < at_us + 2000) {
+    }
+    run_turns(1);
+    assert_int_equal(w.waits, 1);
+    assert_int_equal(w.woke, TN__WOKEN);
+}
+
 /* The result and the deadline come in one turn, the deadline first. */
 static void result_that_comes_with_the_deadline_counts(void **state)
 {
@@ -462,6 +477,7 @@ int main(void)
         CO_TEST(deadline_ends_a_wait),
         CO_TEST(deadline_that_has_passed_does_not_give_way),
         CO_TEST(woken_wait_leaves_no_deadline_behind),
+        CO_TEST(deadline_that_comes_after_the_result_is_nothing),
         CO_TEST(result_that_comes_with_the_deadline_counts),
         CO_TEST(cancel_ends_the_wait_and_all_later_ones),
         CO_TEST(cancel_wins_over_a_wake),
