@@ -77,6 +77,16 @@ static inline bool test_contains(tn_str s, const char *part)
     return s.data != NULL && memmem(s.data, s.len, part, strlen(part)) != NULL;
 }
 
+/* The value of a header that must be there; brokers keep no order. */
+static inline tn_str test_header(const tn__amqp_message *message, const char *name)
+{
+    for (size_t i = 0; i < message->n_headers; i++)
+        if (tn_str_eq(message->headers[i].name, tn_str_of(name)))
+            return message->headers[i].value;
+    fail_msg("no header %s", name);
+    return TN_S("");
+}
+
 /* An event with a new message id; the arena holds it. */
 static inline tn__amqp_message test_message(tn_arena *arena, const char *routing_key)
 {

@@ -143,8 +143,7 @@ static void a_row_becomes_a_message_with_all_that_it_says(void **state)
     assert_true(tn_str_eq(in.content_type, TN_S("application/json")));
     assert_int_equal(in.timestamp_s, 1760000000);
     assert_int_equal(in.n_headers, 2);
-    assert_true(tn_str_eq(in.headers[1].name, TN_S("traceparent")));
-    assert_true(tn_str_eq(in.headers[1].value, TN_S("00-é")));
+    assert_true(tn_str_eq(test_header(&in, "traceparent"), TN_S("00-é")));
     assert_true(tn_str_eq(in.body, TN_S("1")));
     tn__amqp_close(amqp);
 }
