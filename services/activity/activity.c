@@ -32,8 +32,8 @@ struct activity {
     tn_time recorded_at;
 };
 static const tn_schema activity_schema = TN_SCHEMA(activity,
-    TN_INT(
-        activity, position, .summary = "Ascends in the order in which activities were recorded."),
+    TN_INT(activity, position,
+        .summary = "Ascends in the order in which activities were recorded."),
     TN_UUID(activity, event_id), TN_STR(activity, type, .example = "item.created"),
     TN_UUID(activity, item_id), TN_STR(activity, source_service, .example = "items"),
     TN_STR(activity, correlation_id, .summary = "The X-Request-Id of the request that caused it."),
@@ -42,8 +42,8 @@ static const tn_schema activity_schema = TN_SCHEMA(activity,
 struct activity_path {
     tn_uuid event_id;
 };
-static const tn_schema activity_path_schema = TN_SCHEMA(
-    activity_path, TN_UUID(activity_path, event_id));
+static const tn_schema activity_path_schema = TN_SCHEMA(activity_path,
+    TN_UUID(activity_path, event_id));
 
 struct activity_filter {
     const tn_uuid *item_id;
@@ -57,13 +57,13 @@ static const tn_schema activity_filter_schema = TN_SCHEMA(activity_filter,
 
 /* ---- Queries ------------------------------------------------------------ */
 
-#define ACTIVITY_COLUMNS \
+#define ACTIVITY_COLUMNS                                                                           \
     "position, event_id, type, item_id, source_service, correlation_id, occurred_at, recorded_at"
 /* One index for each way to narrow the list; the rest is checked row by row. */
-#define ACTIVITY_PAGE(condition) \
-    "SELECT " ACTIVITY_COLUMNS " FROM activities WHERE " condition \
-    " AND ($1::uuid IS NULL OR item_id = $1) AND ($2::text IS NULL OR type = $2)" \
-    " AND ($3::text IS NULL OR correlation_id = $3)" \
+#define ACTIVITY_PAGE(condition)                                                                   \
+    "SELECT " ACTIVITY_COLUMNS " FROM activities WHERE " condition                                 \
+    " AND ($1::uuid IS NULL OR item_id = $1) AND ($2::text IS NULL OR type = $2)"                  \
+    " AND ($3::text IS NULL OR correlation_id = $3)"                                               \
     " AND position < coalesce($4, 9223372036854775807) ORDER BY position DESC LIMIT $5"
 
 static const tn_query insert_activity = {

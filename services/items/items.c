@@ -48,8 +48,8 @@ static const tn_schema item_path_schema = TN_SCHEMA(item_path, TN_UUID(item_path
 struct item_search {
     const tn_str *q;
 };
-static const tn_schema item_search_schema = TN_SCHEMA(
-    item_search, TN_STR(item_search, q, TN_LEN(1, 120), .summary = "Part of a name or a SKU."));
+static const tn_schema item_search_schema = TN_SCHEMA(item_search,
+    TN_STR(item_search, q, TN_LEN(1, 120), .summary = "Part of a name or a SKU."));
 
 /* ---- What may go wrong, and what is announced --------------------------- */
 
