@@ -132,7 +132,8 @@ def test_a_fault_does_not_end_the_connection(items):
     b"GET /livez HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n",
     b"POST /api/v1/items HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nZZZ\r\n\r\n",
     b"POST /api/v1/items HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n\r\n",
-    b"POST /api/v1/items HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffff\r\n"])
+    b"POST /api/v1/items HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"ffffffffffff\r\n"])
 def test_bytes_that_are_no_http_harm_nobody(items, sent):
     """They are answered with an error or with the end of the connection; others are served."""
     with Raw(items.url, timeout=3) as raw:

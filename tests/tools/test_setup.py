@@ -19,7 +19,8 @@ class Machine:
         lines = "\n".join(f"{name} install ok installed" for name in installed)
         self.put("dpkg-query", f"cat <<'END'\n{lines}\nremoved-once deinstall ok config-files\nEND")
         self.put("apt-get", f'printf "%s\\n" "$*" >>{self.asked}\necho "1 newly installed, 0"')
-        for command in ("bash", "awk", "cat", "dirname", "env", "grep", "id", "mkdir", "tail", "tee",
+        for command in ("bash", "awk", "cat", "dirname", "env", "grep", "id", "mkdir", "tail",
+                        "tee",
                         "rm", "chmod", "rmdir"):
             (self.bin / command).symlink_to(f"/usr/bin/{command}")
 

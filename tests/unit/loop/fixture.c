@@ -1,3 +1,4 @@
+/* The loop of the test that runs: opened, turned and closed. */
 #include "fixture.h"
 
 #include <fcntl.h>
