@@ -2,7 +2,7 @@
  *
  * The library runs without a thread of its own. Its epoll descriptor is watched by our loop, and it
  * runs when that is ready, when an answer came for a connection that was put aside, and when its own
- * timeout asks for it. We accept connections ourselves and hand them over.
+ * timeout asks for it. Connections are accepted by us and handed over.
  *
  * What the library can't do, and what is done about it:
  * - It has no deadline for a request to arrive. A sweep over the connections looks how long each has
@@ -13,75 +13,17 @@
  * - A connection that is put aside sees neither timeouts nor the client's going. A handler has a
  *   deadline of its own; a stream has a watch for the going.
  *
- * Invariants: `aside` is set exactly while the library has the connection suspended. A connection
- * that we have `ended` is answered nothing more: each callback for it says so to the library, which
- * closes it. `taken` counts the bytes of the requests that are over, so what has arrived beyond it
- * is of the one that is being read. */
-#include "http/server.h"
-
-#include "http/tcp.h"
+ * What we write to the socket ourselves is in late.c; accepting is in accept.c. */
+#include "http/client.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <microhttpd.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-enum {
-    ACCEPTED_A_TURN_MAX = 64,
-    ACCEPT_PAUSE_US = 100 * 1000, /* when the process has no descriptor left */
-    SWEEPS_A_DEADLINE = 8,
-    SWEEP_US_MIN = 20 * 1000,
-    SWEEP_US_MAX = 1000 * 1000,
-    STREAM_BLOCK_BYTES = 4096,
-    CUT_AFTER_US = 250 * 1000,
-};
-
-typedef enum {
-    IDLE, /* between requests, or the first has not shown its line yet */
-    IN_HEAD,
-    IN_BODY,
-    IN_CHUNKS,
-    AT_WORK,
-    ANSWERING,
-} phase;
-
-typedef struct conn conn;
-struct conn {
-    tn__server *server;
-    struct MHD_Connection *mhd;
-    int fd;
-    conn *prev, *next;
-    tn_req *req;
-    phase phase;
-    int64_t reading_since_us; /* 0: nothing of a request has been seen */
-    uint64_t taken;
-    size_t head_bytes;
-    bool aside, ended;
-    bool unread;  /* it was answered before its body was read */
-    bool excused; /* since the last request, a stray line end was */
-    bool stream_watched;
-    tn__watch hangup;
-};
-
-struct tn__server {
-    tn__loop *loop;
-    tn__http *http;
-    tn__http_limits limits;
-    struct MHD_Daemon *daemon;
-    tn__watch listening, ready;
-    bool accepting;
-    tn__task run;
-    tn__timer wake, sweep, pause, cut;
-    tn__farewells *farewells;
-    conn *conns;
-    size_t n_conns;
-    bool draining, quiet;
-};
+enum { STREAM_BLOCK_BYTES = 4096, CUT_AFTER_US = 250 * 1000 };
 
 /* ---- Running the library ------------------------------------------------ */
 
@@ -118,26 +60,25 @@ static void on_wake(tn__timer *timer)
 
 /* ---- Connections -------------------------------------------------------- */
 
-static conn *conn_of(struct MHD_Connection *mhd)
+static tn__client *client_of(struct MHD_Connection *mhd)
 {
     return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
-static conn *conn_open(tn__server *server, struct MHD_Connection *mhd)
+static tn__client *client_open(tn__server *server, struct MHD_Connection *mhd)
 {
-    conn *c = tn__xmalloc(sizeof *c);
-    *c = (conn){ .server = server, .mhd = mhd, .next = server->conns };
+    tn__client *c = tn__xmalloc(sizeof *c);
+    *c = (tn__client){ .server = server, .mhd = mhd, .next = server->clients };
     c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    if (server->conns != NULL)
-        server->conns->prev = c;
-    server->conns = c;
-    server->n_conns++;
-    if (server->sweep.slot == 0)
-        tn__timer_start(server->loop, &server->sweep, tn__loop_now_us(server->loop) + 1);
+    if (server->clients != NULL)
+        server->clients->prev = c;
+    server->clients = c;
+    server->n_clients++;
+    tn__sweep_start(server);
     return c;
 }
 
-static void stop_watching(conn *c)
+static void stop_watching(tn__client *c)
 {
     if (!c->stream_watched)
         return;
@@ -147,13 +88,13 @@ static void stop_watching(conn *c)
 
 static void tell_when_quiet(tn__server *server)
 {
-    if (!server->draining || server->quiet || server->n_conns > 0)
+    if (!server->draining || server->quiet || server->n_clients > 0)
         return;
     server->quiet = true;
     tn__http_quiet(server->http);
 }
 
-static void conn_close(conn *c)
+static void client_close(tn__client *c)
 {
     tn__server *server = c->server;
     assert(c->req == NULL);
@@ -161,10 +102,10 @@ static void conn_close(conn *c)
     if (c->prev != NULL)
         c->prev->next = c->next;
     else
-        server->conns = c->next;
+        server->clients = c->next;
     if (c->next != NULL)
         c->next->prev = c->prev;
-    server->n_conns--;
+    server->n_clients--;
     free(c);
     tell_when_quiet(server);
 }
@@ -173,111 +114,9 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
     enum MHD_ConnectionNotificationCode code)
 {
     if (code == MHD_CONNECTION_NOTIFY_STARTED)
-        *context = conn_open(cls, mhd);
+        *context = client_open(cls, mhd);
     else
-        conn_close(*context);
-}
-
-/* Bytes of the request that is being read. */
-static uint64_t bytes_begun(const conn *c)
-{
-    uint64_t arrived = tn__tcp_arrived(c->fd);
-    return arrived > c->taken ? arrived - c->taken : 0;
-}
-
-/* ---- Answers that the library can't give -------------------------------- */
-
-/* Says it on the socket. The library finds out when it next reads or writes, and closes. */
-static void end_with(conn *c, int status, const char *detail)
-{
-    tn__buf text = { .arena = NULL };
-    assert(!c->ended && !c->aside);
-    tn__raw_problem(c->server->http, c->req, status, detail, &text);
-    tn__tcp_send(c->fd, tn__buf_str(&text));
-    tn__buf_deinit(&text);
-    tn__farewell(c->server->farewells, c->fd);
-    c->ended = true;
-}
-
-/* An empty line after a body is no request (RFC 9112 2.2). */
-static bool has_begun(conn *c)
-{
-    uint64_t begun = bytes_begun(c);
-    if (c->taken == 0 || c->excused || begun > 2)
-        return begun > 0;
-    c->excused = begun > 0;
-    c->taken += begun;
-    return false;
-}
-
-static bool is_too_slow(conn *c, int64_t now_us)
-{
-    if (c->ended || c->phase == AT_WORK || c->phase == ANSWERING)
-        return false;
-    if (c->reading_since_us == 0 && has_begun(c))
-        c->reading_since_us = now_us;
-    return c->reading_since_us != 0 &&
-        now_us - c->reading_since_us >= (int64_t)c->server->limits.read_timeout_ms * 1000;
-}
-
-static int64_t sweep_us(const tn__server *server)
-{
-    int64_t us = (int64_t)server->limits.read_timeout_ms * 1000 / SWEEPS_A_DEADLINE;
-    return us < SWEEP_US_MIN ? SWEEP_US_MIN : us > SWEEP_US_MAX ? SWEEP_US_MAX : us;
-}
-
-static void on_sweep(tn__timer *timer)
-{
-    tn__server *server = timer->owner;
-    int64_t now_us = tn__loop_now_us(server->loop);
-    for (conn *c = server->conns; c != NULL; c = c->next) {
-        if (!is_too_slow(c, now_us))
-            continue;
-        end_with(c, MHD_HTTP_REQUEST_TIMEOUT, "The request did not arrive in time.");
-        shutdown(c->fd, SHUT_RD); /* which the library sees */
-    }
-    if (server->n_conns > 0)
-        tn__timer_start(server->loop, timer, now_us + sweep_us(server));
-}
-
-/* The library is about to refuse what it can't parse, on a connection that it doesn't name. It can
- * only be one whose head has begun, or, when it is about chunks, one that sends chunks. With two of
- * them there is no telling, and the library's page goes out. */
-static conn *find_refused(tn__server *server, bool about_chunks)
-{
-    conn *found = NULL;
-    for (conn *c = server->conns; c != NULL; c = c->next) {
-        if (c->ended || c->aside)
-            continue;
-        bool may_be = about_chunks ? c->phase == IN_CHUNKS
-            : c->phase == IN_HEAD  ? true
-                                   : c->phase == IDLE && bytes_begun(c) > tn__tcp_unread(c->fd);
-        if (may_be && found != NULL)
-            return NULL;
-        if (may_be)
-            found = c;
-    }
-    return found;
-}
-
-static void refuse_unreadable(tn__server *server, unsigned status, const char *why)
-{
-    conn *c = find_refused(server, strstr(why, "chunk") != NULL);
-    if (c == NULL)
-        return;
-    switch (status) {
-    case MHD_HTTP_URI_TOO_LONG:
-        end_with(c, 414, "The target is longer than is read.");
-        break;
-    case MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE:
-        end_with(c, 431, "The header is longer than is read.");
-        break;
-    case 413:
-        end_with(c, 413, "The body is longer than is read.");
-        break;
-    default:
-        end_with(c, 400, "The request is not valid HTTP/1.1.");
-    }
+        client_close(*context);
 }
 
 static void on_message(void *cls, const char *format, va_list args)
@@ -286,8 +125,8 @@ static void on_message(void *cls, const char *format, va_list args)
     va_list again;
     va_copy(again, args);
     if (strstr(format, "HTTP response code is %u") != NULL) {
-        unsigned status = va_arg(again, unsigned);
-        refuse_unreadable(cls, status, va_arg(again, const char *));
+        int status = (int)va_arg(again, unsigned);
+        tn__refuse_unreadable(cls, status, va_arg(again, const char *));
     } else {
         vsnprintf(text, sizeof text, format, again);
         TN_LOG(TN_DEBUG, "libmicrohttpd", TN_LOG_S("text", tn__str_trim(tn_str_of(text))));
@@ -300,10 +139,10 @@ static void on_message(void *cls, const char *format, va_list args)
 static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *mhd)
 {
     tn__server *server = cls;
-    conn *c = conn_of(mhd);
+    tn__client *c = client_of(mhd);
     assert(c->req == NULL);
     c->req = tn__req_open(server->http, c, tn_str_of(uri));
-    c->phase = IN_HEAD;
+    c->phase = TN__IN_HEAD;
     if (c->reading_since_us == 0)
         c->reading_since_us = tn__loop_now_us(server->loop);
     return c;
@@ -317,7 +156,7 @@ static enum MHD_Result on_field(void *cls, enum MHD_ValueKind kind, const char *
     return MHD_YES;
 }
 
-static ssize_t stream_read(conn *c, char *out, size_t n);
+static ssize_t stream_read(tn__client *c, char *out, size_t n);
 
 static ssize_t on_stream_wanted(void *cls, uint64_t position, char *out, size_t n)
 {
@@ -325,7 +164,7 @@ static ssize_t on_stream_wanted(void *cls, uint64_t position, char *out, size_t 
     return stream_read(cls, out, n);
 }
 
-static struct MHD_Response *response_of(const tn__outgoing *out, conn *c)
+static struct MHD_Response *response_of(const tn__outgoing *out, tn__client *c)
 {
     if (out->streamed)
         return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_BYTES,
@@ -335,7 +174,7 @@ static struct MHD_Response *response_of(const tn__outgoing *out, conn *c)
         out->body.len == 0 ? (void *)"" : (void *)out->body.data, MHD_RESPMEM_PERSISTENT);
 }
 
-static enum MHD_Result answer(conn *c)
+static enum MHD_Result answer(tn__client *c)
 {
     tn__outgoing out = tn__req_outgoing(c->req);
     struct MHD_Response *response = response_of(&out, c);
@@ -346,13 +185,13 @@ static enum MHD_Result answer(conn *c)
         MHD_add_response_header(response, name, value);
     if (out.close)
         MHD_add_response_header(response, "Connection", "close");
-    c->phase = ANSWERING;
+    c->phase = TN__ANSWERING;
     enum MHD_Result queued = MHD_queue_response(c->mhd, (unsigned)out.status, response);
     MHD_destroy_response(response);
     return queued;
 }
 
-static enum MHD_Result head_is_there(conn *c, const char *method, const char *version)
+static enum MHD_Result head_is_there(tn__client *c, const char *method, const char *version)
 {
     MHD_get_connection_values_n(c->mhd, MHD_HEADER_KIND, on_field, c->req);
     c->head_bytes = MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)
@@ -363,30 +202,30 @@ static enum MHD_Result head_is_there(conn *c, const char *method, const char *ve
         c->unread = true;
         return answer(c);
     }
-    c->phase = tn__req_is_chunked(c->req) ? IN_CHUNKS : IN_BODY;
+    c->phase = tn__req_is_chunked(c->req) ? TN__IN_CHUNKS : TN__IN_BODY;
     return MHD_YES;
 }
 
-static enum MHD_Result body_is_there(conn *c, const char *data, size_t *n)
+static enum MHD_Result body_is_there(tn__client *c, const char *data, size_t *n)
 {
     if (!tn__req_body(c->req, (tn_str){ data, *n })) {
-        end_with(c, 413, "The body is longer than is read.");
+        tn__client_end(c, 413, "The body is longer than is read.");
         return MHD_NO;
     }
     *n = 0;
     return MHD_YES;
 }
 
-static void put_aside(conn *c)
+static void put_aside(tn__client *c)
 {
     MHD_suspend_connection(c->mhd);
     c->aside = true;
 }
 
-static enum MHD_Result all_is_there(conn *c)
+static enum MHD_Result all_is_there(tn__client *c)
 {
-    if (c->phase != AT_WORK) {
-        c->phase = AT_WORK;
+    if (c->phase != TN__AT_WORK) {
+        c->phase = TN__AT_WORK;
         if (!tn__req_run(c->req)) {
             put_aside(c);
             return MHD_YES;
@@ -401,17 +240,17 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
     const char *method, const char *version, const char *data, size_t *n, void **context)
 {
     (void)cls, (void)mhd, (void)url;
-    conn *c = *context;
+    tn__client *c = *context;
     if (c->ended)
         return MHD_NO;
-    if (c->phase == IN_HEAD)
+    if (c->phase == TN__IN_HEAD)
         return head_is_there(c, method, version);
     if (*n > 0)
         return body_is_there(c, data, n);
     return all_is_there(c);
 }
 
-static void take_note_of_bytes(conn *c)
+static void take_note_of_bytes(tn__client *c)
 {
     if (!tn__req_is_chunked(c->req))
         c->taken += c->head_bytes + tn__req_body_bytes(c->req);
@@ -422,10 +261,10 @@ static void take_note_of_bytes(conn *c)
 /* A client that has sent all and shut its side (RFC 9112 9.6) still waits for the answer. The library
  * finds the end of the input when it takes the connection up again, and drops it, the answer unasked
  * for; it tells us before it shuts the socket. True when there was an answer to send. */
-static bool answer_at_the_end(conn *c)
+static bool answer_at_the_end(tn__client *c)
 {
     tn__buf text = { .arena = NULL };
-    if (c->phase != AT_WORK || !tn__req_answered(c->req) || tn__req_outgoing(c->req).streamed)
+    if (c->phase != TN__AT_WORK || !tn__req_answered(c->req) || tn__req_outgoing(c->req).streamed)
         return false;
     int status = tn__req_outgoing(c->req).status;
     tn__raw_answer(c->req, MHD_get_reason_phrase_for((unsigned)status), &text);
@@ -438,7 +277,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     enum MHD_RequestTerminationCode why)
 {
     (void)cls, (void)mhd;
-    conn *c = *context;
+    tn__client *c = *context;
     if (c == NULL || c->req == NULL)
         return;
     take_note_of_bytes(c);
@@ -449,13 +288,13 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     tn__req_close(c->req, sent);
     c->req = NULL;
     c->unread = c->excused = false;
-    c->phase = IDLE;
+    c->phase = TN__IDLE;
     c->reading_since_us = 0;
     if (c->server->draining)
         shutdown(c->fd, SHUT_RDWR); /* a stream could not announce the end in its header */
 }
 
-static void resume(conn *c)
+static void resume(tn__client *c)
 {
     assert(c->aside);
     stop_watching(c);
@@ -473,13 +312,13 @@ void tn__server_resume(tn_req *req)
 
 static void on_hangup(tn__watch *watch, uint32_t events)
 {
-    conn *c = watch->owner;
+    tn__client *c = watch->owner;
     (void)events;
     stop_watching(c);
     tn__stream_hung_up(c->req);
 }
 
-static ssize_t stream_read(conn *c, char *out, size_t n)
+static ssize_t stream_read(tn__client *c, char *out, size_t n)
 {
     ssize_t got = tn__stream_read(c->req, out, n);
     if (got < 0)
@@ -501,69 +340,6 @@ static ssize_t stream_read(conn *c, char *out, size_t n)
 void tn__server_stream_resume(tn_req *req)
 {
     resume(tn__req_connection(req));
-}
-
-/* ---- Accepting ---------------------------------------------------------- */
-
-static void refuse_connection(tn__server *server, int fd)
-{
-    tn__buf text = { .arena = NULL };
-    tn__raw_problem(server->http, NULL, MHD_HTTP_SERVICE_UNAVAILABLE,
-        "As many connections are open as may be.", &text);
-    tn__tcp_send(fd, tn__buf_str(&text));
-    tn__buf_deinit(&text);
-    tn__farewell(server->farewells, fd);
-    close(fd);
-}
-
-static void stop_accepting(tn__server *server)
-{
-    if (server->accepting)
-        tn__watch_stop(server->loop, &server->listening);
-    server->accepting = false;
-}
-
-static void start_accepting(tn__server *server)
-{
-    tn__watch_start(server->loop, &server->listening);
-    server->accepting = true;
-}
-
-static void on_pause_over(tn__timer *timer)
-{
-    start_accepting(timer->owner);
-}
-
-/* False when there is none to accept now. */
-static bool accept_one(tn__server *server)
-{
-    struct sockaddr_storage address;
-    socklen_t length = sizeof address;
-    int fd = accept4(server->listening.fd, (struct sockaddr *)&address, &length,
-        SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-            TN_LOG(TN_ERROR, "no connection can be accepted", TN_LOG_Z("why", strerror(errno)));
-            stop_accepting(server);
-            tn__timer_start(server->loop, &server->pause,
-                tn__loop_now_us(server->loop) + ACCEPT_PAUSE_US);
-        }
-        return errno == ECONNABORTED || errno == EINTR;
-    }
-    if (server->n_conns >= (size_t)server->limits.connections_max)
-        refuse_connection(server, fd);
-    else
-        MHD_add_connection(server->daemon, fd, (struct sockaddr *)&address, length);
-    return true;
-}
-
-static void on_listening(tn__watch *watch, uint32_t events)
-{
-    tn__server *server = watch->owner;
-    (void)events;
-    for (int n = 0; n < ACCEPTED_A_TURN_MAX && accept_one(server); n++)
-        ;
-    tn__loop_later(server->loop, &server->run);
 }
 
 /* ---- Beginning and end -------------------------------------------------- */
@@ -603,39 +379,33 @@ tn__server *tn__server_open(tn__loop *loop, int listen_fd, const tn__http_limits
     *server = (tn__server){ .loop = loop, .http = http, .limits = *limits };
     server->run = (tn__task){ .run = on_run, .owner = server };
     server->wake = (tn__timer){ .on_time = on_wake, .owner = server };
-    server->sweep = (tn__timer){ .on_time = on_sweep, .owner = server };
-    server->pause = (tn__timer){ .on_time = on_pause_over, .owner = server };
     server->cut = (tn__timer){ .on_time = on_cut, .owner = server };
     server->farewells = tn__farewells_open(loop);
     server->daemon = start_daemon(server);
     assert(server->daemon != NULL); /* the options are constants, and memory is there */
-    int epoll_fd = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-    server->ready = (tn__watch){ .fd = epoll_fd,
+    server->ready = (tn__watch){
+        .fd = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
         .events = EPOLLIN,
         .on_ready = on_ready,
-        .owner = server };
-    server->listening = (tn__watch){
-        .fd = listen_fd,
-        .events = EPOLLIN,
-        .on_ready = on_listening,
         .owner = server,
     };
     tn__watch_start(loop, &server->ready);
-    start_accepting(server);
+    tn__accept_start(server, listen_fd);
     return server;
+}
+
+void tn__server_adopt(tn__server *server, int fd, const struct sockaddr_storage *address,
+    unsigned length)
+{
+    MHD_add_connection(server->daemon, fd, (const struct sockaddr *)address, length);
 }
 
 void tn__server_drain(tn__server *server)
 {
-    /* Those that the kernel has accepted for us would be reset. */
-    while (server->accepting && accept_one(server))
-        ;
-    stop_accepting(server);
-    tn__timer_stop(server->loop, &server->pause);
-    close(server->listening.fd);
+    tn__accept_end(server);
     server->draining = true;
-    for (conn *c = server->conns; c != NULL; c = c->next)
-        if (c->phase == IDLE && bytes_begun(c) == 0)
+    for (tn__client *c = server->clients; c != NULL; c = c->next)
+        if (c->phase == TN__IDLE && tn__client_begun(c) == 0)
             shutdown(c->fd, SHUT_RDWR);
     tn__loop_later(server->loop, &server->run);
     tell_when_quiet(server);
@@ -644,31 +414,29 @@ void tn__server_drain(tn__server *server)
 static void on_cut(tn__timer *timer)
 {
     tn__server *server = timer->owner;
-    for (conn *c = server->conns; c != NULL; c = c->next)
+    for (tn__client *c = server->clients; c != NULL; c = c->next)
         shutdown(c->fd, SHUT_RDWR);
 }
 
 void tn__server_cut(tn__server *server)
 {
-    for (conn *c = server->conns; c != NULL; c = c->next)
-        if (c->phase != AT_WORK && c->phase != ANSWERING)
+    for (tn__client *c = server->clients; c != NULL; c = c->next)
+        if (c->phase != TN__AT_WORK && c->phase != TN__ANSWERING)
             shutdown(c->fd, SHUT_RDWR);
     tn__timer_start(server->loop, &server->cut, tn__loop_now_us(server->loop) + CUT_AFTER_US);
 }
 
 void tn__server_close(tn__server *server)
 {
-    if (!server->draining) {
-        stop_accepting(server);
-        close(server->listening.fd);
-    }
-    for (conn *c = server->conns; c != NULL; c = c->next)
+    if (!server->draining)
+        tn__accept_end(server);
+    for (tn__client *c = server->clients; c != NULL; c = c->next)
         if (c->aside)
             resume(c);
     tn__watch_stop(server->loop, &server->ready);
     server->quiet = true; /* nobody is told of these */
     MHD_stop_daemon(server->daemon);
-    assert(server->n_conns == 0);
+    assert(server->n_clients == 0);
     tn__timer *timers[] = { &server->wake, &server->sweep, &server->pause, &server->cut };
     for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++)
         tn__timer_stop(server->loop, timers[i]);
