@@ -123,7 +123,7 @@ void tn__access_end(tn_req *req, bool sent)
     if (status != TN__CLIENT_GONE && req->stream == NULL)
         tn__metric_observe_in(find_series(req->http, req->match.endpoint,
                                   tn__method_label(req->method_name), status),
-            seconds, &req->trace);
+            seconds, tn__req_own_span(req));
     if (is_logged(req, status))
         log_line(req, status, seconds * 1000);
     tn__req_span(req, status, now_us);

@@ -163,6 +163,8 @@ void tn__requests_free(tn__http *http);
 
 /* Names the request's span, and what its log lines and events say of it. */
 void tn__req_trace(tn_req *req);
+/* Its span, or NULL when it has none. */
+const tn__trace *tn__req_own_span(const tn_req *req);
 /* The span has ended; status 499: the client had gone. */
 void tn__req_span(const tn_req *req, int status, int64_t ended_us);
 

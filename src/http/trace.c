@@ -76,14 +76,15 @@ static void add_outcome(fields *all, int status, char code[16])
     }
 }
 
-static bool has_span(const tn_req *req)
+const tn__trace *tn__req_own_span(const tn_req *req)
 {
-    return req->match.endpoint == NULL || req->match.endpoint->page == NULL;
+    bool is_page = req->match.endpoint != NULL && req->match.endpoint->page != NULL;
+    return is_page ? NULL : &req->trace;
 }
 
 void tn__req_span(const tn_req *req, int status, int64_t ended_us)
 {
-    if (!tn__span_wanted(&req->trace) || !has_span(req))
+    if (!tn__span_wanted(tn__req_own_span(req)))
         return;
     const tn__endpoint *endpoint = req->match.endpoint;
     tn_str route = endpoint != NULL ? endpoint->pattern : TN_S("");

@@ -55,7 +55,7 @@ typedef struct {
     const char *const *keywords, *const *values; /* for libpq, ended by NULL */
     int64_t connect_timeout_us;
     tn__text_types text_types; /* as the newest connection found them */
-    tn__metric *idle, *used;   /* db_client_connection_count */
+    tn__metric *idle, *used;   /* db_client_connections */
 } tn__conn_common;
 
 typedef enum {

@@ -74,9 +74,9 @@ static void describe_connection(tn__pg *pg)
 
 static tn__metric *connection_gauge(const char *state)
 {
+    /* OpenTelemetry's db.client.connection.count, but for its end, which belongs to histograms. */
     const tn__label label = { "db_client_connection_state", state };
-    return tn__gauge("db_client_connection_count", "Connections to the database, by state.", &label,
-        1);
+    return tn__gauge("db_client_connections", "Connections to the database, by state.", &label, 1);
 }
 
 /* ---- Up or down --------------------------------------------------------- */

@@ -477,8 +477,8 @@ static void operations_and_connections_are_counted(void **state)
     finish();
     assert_true(in_metrics(
         "db_client_operation_duration_seconds_count{db_operation_name=\"insert_keys\"}"));
-    assert_true(in_metrics("db_client_connection_count{db_client_connection_state=\"idle\"} 2"));
-    assert_true(in_metrics("db_client_connection_count{db_client_connection_state=\"used\"} 0"));
+    assert_true(in_metrics("db_client_connections{db_client_connection_state=\"idle\"} 2"));
+    assert_true(in_metrics("db_client_connections{db_client_connection_state=\"used\"} 0"));
 }
 
 int main(void)
