@@ -44,7 +44,7 @@ def activity(_activity):
 
 def _alive(service):
     assert service.running(), f"{service.label} ended in an earlier test\n{service.last_words()}"
-    service.wait_ready()
+    service.wait_whole()
     return service
 
 

@@ -20,9 +20,11 @@ from kit.services import read_env
 
 from .client import Client
 from .contract import Document
+from .wait import eventually
 
 READY_SECONDS = 30
 STOP_SECONDS = 30
+ENDED_AT_ONCE = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # Nothing was tidied up.
 # What a sanitizer writes to standard error when it has found something.
 SANITIZER_MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:",
                    "WARNING: ThreadSanitizer", "ERROR: ThreadSanitizer")
@@ -95,6 +97,12 @@ class Service:
             time.sleep(0.02)
         raise AssertionError(f"{self.label} is not ready: {last}\n{self.last_words()}")
 
+    def wait_whole(self, seconds: float = READY_SECONDS) -> None:
+        """Ready is also who works without the broker; whole is who has everything."""
+        self.wait_ready(seconds)
+        eventually(lambda: self.http.get("/readyz").json()["status"] == "ready", seconds,
+                   what=f"{self.label} with all its servers")
+
     def running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
@@ -104,10 +112,13 @@ class Service:
     def wait_exit(self, seconds: float = STOP_SECONDS) -> int:
         self.was_ended = True
         try:
-            return self.process.wait(seconds)
+            status = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.label} still runs {seconds} s after it was asked to stop"
                                  f"\n{self.last_words()}") from None
+        if status not in ENDED_AT_ONCE:
+            self.assert_no_sanitizer_report()
+        return status
 
     def stop(self) -> None:
         """The clean stop that every service owes: exit status 0, and no sanitizer complained."""
@@ -115,7 +126,6 @@ class Service:
                                f"{self.process.returncode}:\n{self.last_words()}"
         self.terminate()
         status = self.wait_exit()
-        self.assert_no_sanitizer_report()
         assert status == 0, f"{self.label} ended with {status}:\n{self.last_words()}"
 
     def kill9(self) -> None:
@@ -137,7 +147,7 @@ class Service:
         return "\n".join(said)
 
     def assert_no_sanitizer_report(self) -> None:
-        text = self.err.read_text(errors="replace")
+        text = self.err.read_text(errors="replace") if self.err.exists() else ""
         assert not any(mark in text for mark in SANITIZER_MARKS), text[-8000:]
 
     def document(self) -> Document:
