@@ -273,6 +273,27 @@ static void a_statement_whose_preparing_was_skipped_is_prepared_again(void **sta
     assert_int_equal(number("SELECT count(*) FROM t"), 5);
 }
 
+static void forget_all_statements(job *j)
+{
+    static const tn_query forget = { "forget", "DEALLOCATE ALL" };
+    tn_tx *tx = begin(j, TN__WRITE);
+    tn_run(tx, &forget, TN_NO_ARGS);
+    commit(j, tx);
+}
+
+static void a_statement_that_is_gone_is_prepared_again(void **state)
+{
+    (void)state;
+    start(insert_row_with_key, 1);
+    finish();
+    start(forget_all_statements, 0);
+    finish();
+    job *j[2] = { start(insert_row_with_key, 2), start(insert_row, 3) };
+    finish();
+    assert_true(j[0]->ok && j[1]->ok);
+    assert_int_equal(number("SELECT count(*) FROM t"), 3);
+}
+
 static void values_are_never_logged(void **state)
 {
     (void)state;
@@ -735,6 +756,7 @@ int main(void)
         PG_TEST(of_twins_in_a_batch_the_first_wins),
         PG_TEST(wrong_sql_fails_alone_and_is_logged),
         PG_TEST(a_statement_whose_preparing_was_skipped_is_prepared_again),
+        PG_TEST(a_statement_that_is_gone_is_prepared_again),
         PG_TEST(values_are_never_logged),
         PG_TEST(a_nul_is_refused_before_it_is_sent),
         PG_TEST(a_known_key_fails_only_the_one_that_brings_it),
