@@ -82,6 +82,19 @@ const tn__trace *tn__req_own_span(const tn_req *req)
     return is_page ? NULL : &req->trace;
 }
 
+/* "GET /api/v1/items/{id}": the method where it is known, the route where there is one. */
+static tn_str name_of(const tn_req *req, const char *method, tn_str route)
+{
+    tn__buf out = { .arena = req->arena };
+    tn__buf_reserve(&out, sizeof "OPTIONS " + route.len);
+    tn__buf_add_z(&out, method[0] == '_' ? "HTTP" : method);
+    if (route.len > 0) {
+        tn__buf_add_char(&out, ' ');
+        tn__buf_add_str(&out, route);
+    }
+    return tn__buf_str(&out);
+}
+
 void tn__req_span(const tn_req *req, int status, int64_t ended_us)
 {
     if (!tn__span_wanted(tn__req_own_span(req)))
@@ -89,11 +102,10 @@ void tn__req_span(const tn_req *req, int status, int64_t ended_us)
     const tn__endpoint *endpoint = req->match.endpoint;
     tn_str route = endpoint != NULL ? endpoint->pattern : TN_S("");
     const char *method = tn__method_label(req->method_name);
-    bool known = method[0] != '_';
     fields all = { .n = 0 };
     char code[16];
     add(&all, TN_LOG_Z("http.request.method", method));
-    if (!known)
+    if (method[0] == '_')
         add(&all, TN_LOG_S("http.request.method_original", req->method_name));
     if (endpoint != NULL)
         add(&all, TN_LOG_S("http.route", route));
@@ -108,8 +120,7 @@ void tn__req_span(const tn_req *req, int status, int64_t ended_us)
         .trace = req->trace,
         .parent_is_remote = true,
         .kind = TN__SPAN_SERVER,
-        .name = tn_printf(req->arena, "%s%s%.*s", known ? method : "HTTP",
-            endpoint != NULL ? " " : "", TN_FMT(route)),
+        .name = name_of(req, method, route),
         .tracestate = req->tracestate,
         .start_us = req->started_us,
         .end_us = ended_us,
