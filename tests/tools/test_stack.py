@@ -63,6 +63,28 @@ def test_another_program_sees_and_steers_the_same_stack(stack):
     assert f"127.0.0.1:{stack.state['ports']['amqp']}" in said
 
 
+def test_two_programs_that_start_the_same_stack_share_it():
+    folder = Path(tempfile.mkdtemp(prefix="trunnion-test-"))
+    folder.chmod(0o755)
+    try:
+        command = [ROOT / "tools/stack", "--dir", folder, "start", "--database"]
+        both = [subprocess.Popen([*command, name], stdout=subprocess.PIPE, text=True)
+                for name in ("one", "two")]
+        said = [program.communicate()[0] for program in both]
+        assert [program.returncode for program in both] == [0, 0], said
+        assert Stack(folder).databases() == ["one", "two"]
+    finally:
+        Stack(folder).reset()
+
+
+def test_what_another_program_killed_is_started_again(stack):
+    known = stack.postgres
+    subprocess.run([ROOT / "tools/stack", "--dir", stack.folder, "kill", "postgres"], check=True,
+                   capture_output=True)
+    stack.start()
+    assert stack.running() and stack.postgres is known
+
+
 def test_a_stale_pid_file_of_a_stranger_is_no_obstacle(stack):
     stack.kill9("postgres")
     pid_file = stack.postgres.data / "postmaster.pid"

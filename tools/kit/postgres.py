@@ -187,7 +187,7 @@ class Postgres:
     def drop_database(self, name: str) -> None:
         if not _NAME.fullmatch(name):
             raise PostgresError(f"'{name}' is no name for a database: {_NAME.pattern}")
-        self.psql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        self.psql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"DROP ROLE IF EXISTS {name}")
 
     # ---- Programs -----------------------------------------------------------
 

@@ -183,14 +183,19 @@ class Stack:
         self.postgres.port = ports["postgres"]
 
     def _assemble(self) -> None:
+        """Makes the two servers of what the state says; those that are known are kept and told."""
         state, home = self.state, Path(self.state["home"])
         pg, mq = state["postgres"], state["rabbitmq"]
-        self.postgres = Postgres(home / "postgres", self.folder / "postgres.log",
-                                 state["ports"].get("postgres", 0), pg["password"],
-                                 proc.Process.from_json(pg["process"]))
-        self.rabbit = Rabbit(home / "rabbitmq", self.folder / "rabbitmq.log", state["ports"],
-                             mq["password"], state["node"], proc.Process.from_json(mq["process"]),
-                             proc.Process.from_json(mq["epmd"]))
+        if self.postgres is None or self.postgres.password != pg["password"]:
+            self.postgres = Postgres(home / "postgres", self.folder / "postgres.log", 0,
+                                     pg["password"])
+            self.rabbit = Rabbit(home / "rabbitmq", self.folder / "rabbitmq.log", {},
+                                 mq["password"], state["node"])
+        self.postgres.port = state["ports"].get("postgres", 0)
+        self.rabbit.ports = state["ports"]
+        self.postgres.process = _told(self.postgres.process, pg["process"])
+        self.rabbit.process = _told(self.rabbit.process, mq["process"])
+        self.rabbit.epmd = _told(self.rabbit.epmd, mq["epmd"])
 
     def _load(self) -> None:
         try:
@@ -214,7 +219,14 @@ class Stack:
         self.folder.mkdir(parents=True, exist_ok=True)
         with open(self.folder / "lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            self._load()  # Another program may have started or killed a server meanwhile.
             yield
+
+
+def _told(known: proc.Process | None, told: dict | None) -> proc.Process | None:
+    """The process that the state tells of; ours, with what reaps it, if that is the same."""
+    process = proc.Process.from_json(told)
+    return known if known == process else process
 
 
 def _to_json(process: proc.Process | None) -> dict | None:

@@ -28,7 +28,6 @@ def throw_away_stack(databases: list[str] = (), broker: bool = True):
         stack.start(databases, broker)
         yield stack
     finally:
-        # Another program may have started or killed a server meanwhile, and written so.
-        Stack(folder).reset()
+        stack.reset()
         guard.dismiss()
         shutil.rmtree(folder, ignore_errors=True)
