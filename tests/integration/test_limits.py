@@ -228,7 +228,7 @@ def test_a_request_that_takes_too_long_is_504_and_may_be_sent_again(start, world
     assert world.sql("items", "SELECT count(*) FROM items WHERE sku = %s", wanted["sku"]) == [(1,)]
 
 
-def test_connections_beyond_the_limit_wait_outside(start):
+def test_connections_beyond_the_limit_are_not_served(start):
     service = start("items", CONNECTIONS_MAX=16, WORKERS=1)
     crowd = [Raw(service.url) for _ in range(40)]
     try:
