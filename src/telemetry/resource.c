@@ -68,11 +68,11 @@ static const char *architecture(const char *machine)
 
 static void set_host(attributes *all, tn_arena *arena)
 {
-    struct utsname *host = tn_alloc(arena, sizeof *host);
+    struct utsname host;
     set_text(all, "os.type", "linux");
-    if (uname(host) == 0) {
-        set_text(all, "host.name", host->nodename);
-        set_text(all, "host.arch", architecture(host->machine));
+    if (uname(&host) == 0) {
+        set(all, TN_LOG_S("host.name", tn_copy(arena, tn_str_of(host.nodename))));
+        set(all, TN_LOG_S("host.arch", tn_copy(arena, tn_str_of(architecture(host.machine)))));
     }
     set(all, TN_LOG_I("process.pid", getpid()));
     set_text(all, "process.executable.name", program_invocation_short_name);

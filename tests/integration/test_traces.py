@@ -1,10 +1,11 @@
-"""One request, followed everywhere: from the client's POST to the row in activity, in the spans that
-both services export, in their logs, their metrics and the message between them.
+"""One request, followed everywhere: from the client's POST to the row in activity, in the spans
+that both services export, in their logs, their metrics and the message between them.
 
 The receiver decodes with the official definitions of OTLP, and has nothing to object to.
 """
 
 import re
+import subprocess
 import threading
 import time
 import urllib.request
@@ -345,6 +346,16 @@ def test_openmetrics_is_what_the_standard_says(traced, name):
     plain = service.http.get("/metrics", check=False)
     assert plain.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     assert "# EOF" not in plain.text and "trace_id" not in plain.text
+
+
+@pytest.mark.parametrize("name", ["items", "activity"])
+def test_promtool_has_nothing_to_object_to(traced, name):
+    traced.followed(traced.post())
+    service = {"items": traced.items, "activity": traced.activity}[name]
+    page = service.http.get("/metrics", check=False).text
+    done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True,
+                          text=True, timeout=30)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 # ---- When the receiver is not well -----------------------------------------------

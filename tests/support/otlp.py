@@ -1,4 +1,4 @@
-"""Where services send their spans in tests: a receiver in a process of its own, to be killed at will.
+"""Where services send their spans in tests: a receiver in a process of its own, killed at will.
 
 It decodes with the official definitions of OTLP (support.otlp_receiver), in the environment of
 tools/otlp-proto/make.
