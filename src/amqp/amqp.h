@@ -69,7 +69,7 @@ typedef struct {
 typedef struct {
     tn_str exchange, routing_key;
     tn_str message_id, type, app_id, correlation_id, content_type;
-    int64_t timestamp_s;                           /* 0: none */
+    int64_t timestamp_s;                           /* 0: none, or beyond the year 9999 */
     tn__amqp_header headers[TN__AMQP_HEADERS_MAX]; /* string headers; others are left out */
     size_t n_headers;
     tn_str body;

@@ -112,6 +112,9 @@ static void read_headers(tn__amqp_message *message, const amqp_table_t *table)
                 .value = tn__amqp_str(table->entries[i].value.value.bytes) };
 }
 
+/* The last second of the year 9999, the last year that RFC 3339 can write. */
+#define TIMESTAMP_S_MAX 253402300799
+
 static void read_properties(tn__amqp_message *message, const amqp_basic_properties_t *properties)
 {
     if ((properties->_flags & AMQP_BASIC_MESSAGE_ID_FLAG) != 0)
@@ -124,7 +127,8 @@ static void read_properties(tn__amqp_message *message, const amqp_basic_properti
         message->correlation_id = tn__amqp_str(properties->correlation_id);
     if ((properties->_flags & AMQP_BASIC_CONTENT_TYPE_FLAG) != 0)
         message->content_type = tn__amqp_str(properties->content_type);
-    if ((properties->_flags & AMQP_BASIC_TIMESTAMP_FLAG) != 0)
+    if ((properties->_flags & AMQP_BASIC_TIMESTAMP_FLAG) != 0 &&
+        properties->timestamp <= TIMESTAMP_S_MAX)
         message->timestamp_s = (int64_t)properties->timestamp;
     if ((properties->_flags & AMQP_BASIC_HEADERS_FLAG) != 0)
         read_headers(message, &properties->headers);
