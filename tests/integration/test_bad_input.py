@@ -1,6 +1,7 @@
 """Input that is broken before any rule of an item could apply: each kind has its clear error."""
 
 import json
+import socket
 
 import pytest
 from support.broker import uuid7
@@ -138,7 +139,7 @@ def test_bytes_that_are_no_http_harm_nobody(items, sent):
     """They are answered with an error or with the end of the connection; others are served."""
     with Raw(items.url, timeout=3) as raw:
         raw.send(sent)
-        raw.socket.shutdown(1)
+        raw.socket.shutdown(socket.SHUT_WR)
         try:
             said = raw.socket.recv(65536)
         except (ConnectionResetError, TimeoutError):
@@ -146,6 +147,50 @@ def test_bytes_that_are_no_http_harm_nobody(items, sent):
         assert said == b"" or said.split(b" ")[1][:1] in (b"4", b"5", b"2")
         assert not said.startswith(b"HTTP/1.1 201")
     assert items.http.get("/livez").status_code == 200
+
+
+# How long a body is must have one answer: else what one server takes for its end is, to the next,
+# the beginning of another request (RFC 9112 11.2).
+@pytest.mark.parametrize("lines", [
+    ["Content-Length: 5", "Content-Length: 6"], ["Content-Length: 5", "Transfer-Encoding: chunked"],
+    ["Content-Length: 5, 6"], ["Content-Length: +5"], ["Content-Length: 0x5"], ["Content-Length:"],
+    ["Transfer-Encoding: xchunked"], ["Transfer-Encoding: chunked, identity"],
+    ["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"],
+    ["Transfer-Encoding: \x0bchunked"]])
+def test_a_body_whose_end_can_not_be_told_ends_the_connection(items, lines):
+    path = "/api/v1/items"
+    with Raw(items.url) as raw:
+        raw.send(head("POST", path, "Content-Type: application/json",
+                      f"Idempotency-Key: {new_key()}", *lines))
+        raw.send("0\r\n\r\n" + head("GET", "/livez"))
+        assert_problem(raw.response("POST", path), 400, "bad-request")
+        assert raw.rest() == b""  # The second request was never one.
+
+
+@pytest.mark.parametrize("target", [b"/\xff\xfe", b"/api/v1/items/\xc3\xa9", b"/a\"b\\c", b"/<b>", b"x",
+                                    b"/api/v1/items?q=\xff"])
+def test_any_bytes_in_the_target_make_a_valid_problem(items, target):
+    with Raw(items.url) as raw:
+        raw.send(b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        reply = raw.response()
+    assert reply.status_code in (400, 404, 422)
+    assert json.loads(reply.content.decode("utf-8"))["status"] == reply.status_code
+
+
+def test_a_client_that_has_said_all_still_gets_its_answer(items):
+    """It has closed its own side of the connection."""
+    body = json.dumps(item())
+    with Raw(items.url) as raw:
+        raw.send(head("POST", "/api/v1/items", "Content-Type: application/json",
+                      f"Idempotency-Key: {new_key()}", f"Content-Length: {len(body)}") + body)
+        raw.socket.shutdown(socket.SHUT_WR)
+        assert raw.response("POST").status_code == 201
+
+
+def test_a_client_of_http_1_0_is_served_and_the_connection_closed(items):
+    with Raw(items.url) as raw:
+        assert raw.send("GET /livez HTTP/1.0\r\n\r\n").response().status_code == 200
+        assert raw.closed_within(5)
 
 
 def test_a_client_that_hangs_up_in_the_middle_harms_nobody(items, world):

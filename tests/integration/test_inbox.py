@@ -85,6 +85,23 @@ def test_a_message_without_an_optional_property_is_recorded(activity, broker, wo
     assert world.await_activities(message.json["id"], 1)[0][0] == "item.created"
 
 
+@pytest.mark.parametrize("timestamp", [0, 253402300799, 253402300800, 2**62, 2**63 - 1])
+def test_a_timestamp_of_any_size_is_no_obstacle(activity, broker, world, timestamp):
+    alive, dead = event(timestamp=timestamp), event(timestamp=timestamp, body=b"poison")
+    broker.publish_many([alive, dead])
+    assert world.await_activities(alive.json["id"], 1)
+    eventually(lambda: world.sql("activity", "SELECT 1 FROM trunnion_dead_letters WHERE id = %s",
+                                 dead.properties.message_id), what="the dead letter")
+
+
+def test_a_message_id_means_the_same_in_either_case(activity, broker, world):
+    message_id = uuid7()
+    first, again = event(message_id=message_id.upper()), event(message_id=message_id)
+    broker.publish_many([first, again])
+    settle(broker, world)
+    assert recorded(world, again) in ([(first.json["id"],)], [(again.json["id"],)])
+
+
 def test_headers_of_other_kinds_are_no_obstacle(activity, broker, world):
     message = event(headers={"number": 7, "list": [1, "x"], "table": {"a": True}, "none": None,
                              "correlation_id": 5, "bytes": b"\xff\xfe"})

@@ -1,6 +1,7 @@
 """Limits: each one can be set, each one is told to whoever meets it, and nobody else suffers."""
 
 import json
+import socket
 import threading
 import time
 
@@ -247,6 +248,36 @@ def test_connections_beyond_the_limit_are_not_served(start):
             raw.socket.close()
     eventually(lambda: service.http.get("/livez", timeout=2).status_code == 200, 20,
                what="served again")
+
+
+def test_five_hundred_requests_that_wait_all_get_through(start, world):
+    service = start("items", WORKERS=1, **PATIENT)
+    crowd = []
+    try:
+        with world.transaction("items") as holder:
+            holder.execute("LOCK TABLE items IN ACCESS EXCLUSIVE MODE")
+            for _ in range(500):
+                body = body_of(300).decode()
+                crowd.append(Raw(service.url, timeout=30).send(post_head(len(body)) + body))
+        assert [raw.response("POST").status_code for raw in crowd] == [201] * 500
+    finally:
+        for raw in crowd:
+            raw.socket.close()
+
+
+def test_a_client_that_does_not_read_its_answer_holds_up_nobody(items):
+    made = [items.api.post("/items", item(description="ü" * 2000)) for _ in range(20)]
+    assert {reply.status_code for reply in made} == {201}
+    lazy = []
+    for _ in range(20):
+        raw = Raw(items.url)
+        raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        lazy.append(raw.send(head("GET", "/api/v1/items?limit=100")))
+    began = time.monotonic()
+    assert items.api.post("/items", item()).status_code == 201
+    assert time.monotonic() - began < 2
+    for raw in lazy:
+        raw.socket.close()
 
 
 def test_two_hundred_clients_at_once_are_all_served(items):

@@ -42,6 +42,16 @@ class Raw:
         reply.begin()
         return Answer(reply, method, path)
 
+    def rest(self) -> bytes:
+        """All that comes until the other side ends the connection."""
+        found = b""
+        try:
+            while piece := self._reader.read1(65536):
+                found += piece
+        except ConnectionResetError:
+            pass
+        return found
+
     def closed_within(self, seconds: float) -> bool:
         """True when the other side ends the connection in that time; what it sends is dropped."""
         deadline = time.monotonic() + seconds

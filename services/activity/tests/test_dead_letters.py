@@ -138,6 +138,20 @@ def test_the_list_is_newest_first_and_paged(activity, broker):
     assert len(paged) == len(set(paged))
 
 
+@pytest.mark.parametrize("part", ["type", "correlation_id", "app_id"])
+def test_a_property_that_no_text_column_can_hold_is_shown_all_the_same(die, part):
+    """PostgreSQL's text has no place for NUL."""
+    message = event(body=b"poison\x00", **{part: "a\x00b"})
+    made = die(message)
+    shown = {"type": "type", "correlation_id": "correlation_id", "app_id": "source_service"}[part]
+    assert made[shown].startswith("a") and made[shown].endswith("b") and "\x00" not in made[shown]
+    assert made["body"].startswith("poison")
+
+
+def test_an_effect_that_no_text_column_can_hold_is_a_dead_letter(die):
+    assert die(event(type="item.\x00created"))["reason"]
+
+
 # ---- The way back ------------------------------------------------------------
 
 

@@ -107,6 +107,20 @@ def test_a_conflict_among_many_writes_fails_nobody_else(items):
                                                        for i in range(24)]
 
 
+def test_replicas_that_want_the_same_skus_in_crossed_orders_all_get_an_answer(items, start, world):
+    """Their commits hold many rows each, and wait for one another's: a deadlock is taken apart."""
+    other, wanted = start("items"), [sku() for _ in range(30)]
+
+    def post(i: int):
+        service, order = ((items, 1), (other, -1))[i % 2]
+        return service.api.post("/items", item(sku=wanted[::order][i // 2]), timeout=60)
+
+    replies = side_by_side(60, post)
+    assert sorted(reply.status_code for reply in replies) == [201] * 30 + [409] * 30
+    found = world.sql("items", "SELECT sku FROM items WHERE sku = ANY(%s)", wanted)
+    assert sorted(row[0] for row in found) == sorted(wanted)
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PATCH", "DELETE"])
 def test_an_item_that_is_not_there_is_404(items, method):
     options = {"json": {"name": "x"}} if method == "PATCH" else {}
