@@ -59,6 +59,17 @@ static inline void test_tables(PGconn *conn)
         }                                                                                          \
     } while (false)
 
+/* Waits until it is so. */
+#define test_until(condition, seconds)                                                             \
+    do {                                                                                           \
+        int64_t by_us_ = tn__mono_us() + (int64_t)((seconds)*1000000);                             \
+        while (!(condition)) {                                                                     \
+            if (tn__mono_us() > by_us_)                                                            \
+                fail_msg("not within %d s: %s", (int)(seconds), #condition);                       \
+            usleep(2000);                                                                          \
+        }                                                                                          \
+    } while (false)
+
 /* Deletes the queues of a consumer. */
 static inline void test_forget(const char *consumer)
 {

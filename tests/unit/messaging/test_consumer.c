@@ -560,8 +560,7 @@ static void a_failure_that_passes_is_retried(void **state)
     test_sql(holder, "BEGIN");
     test_sql(holder, "SELECT id FROM locked FOR UPDATE");
     send_body(f, "{\"n\":1,\"wish\":\"lock\"}");
-    while (atomic_load(&calls) < 5)
-        usleep(5000);
+    test_until(atomic_load(&calls) >= 5, 20);
     send_many(f, 100); /* It holds up nobody. */
     await_effects(f, 100);
     test_sql(holder, "COMMIT");
@@ -580,8 +579,7 @@ static void after_its_retries_it_waits_in_the_queue(void **state)
     test_sql(holder, "BEGIN");
     test_sql(holder, "SELECT id FROM locked FOR UPDATE");
     send_body(f, "{\"n\":1,\"wish\":\"lock\"}");
-    while (atomic_load(&deliveries_again) < 3)
-        usleep(5000);
+    test_until(atomic_load(&deliveries_again) >= 3, 20);
     test_sql(holder, "COMMIT");
     PQfinish(holder);
     await_effects(f, 1);
@@ -645,6 +643,14 @@ static void a_database_that_is_away_uses_up_no_deliveries(void **state)
     assert_int_equal(atomic_load(&deliveries_again), 0);
 }
 
+/* Stops or continues the server: what accepts connections, and those of the consumer. */
+static void signal_database(pid_t postmaster, PGresult *backends, int signal)
+{
+    kill(postmaster, signal);
+    for (int i = 0; i < PQntuples(backends); i++)
+        kill((pid_t)strtol(PQgetvalue(backends, i, 0), NULL, 10), signal);
+}
+
 static void a_database_that_stands_still_uses_up_no_deliveries(void **state)
 {
     struct fixture *f = *state;
@@ -654,13 +660,14 @@ static void a_database_that_stands_still_uses_up_no_deliveries(void **state)
     send_many(f, 10);
     await_effects(f, 10);
     pid_t postmaster = test_pid_of("PostgreSQL");
-    char line[256];
-    snprintf(line, sizeof line, "pkill -STOP -P %d; kill -STOP %d", postmaster, postmaster);
-    assert_int_equal(system(line), 0);
+    PGresult *backends = PQexec(f->db,
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'test consumer'");
+    assert_true(PQntuples(backends) > 0);
+    signal_database(postmaster, backends, SIGSTOP);
     send_many(f, 50);
     sleep(5);
-    snprintf(line, sizeof line, "kill -CONT %d; pkill -CONT -P %d", postmaster, postmaster);
-    assert_int_equal(system(line), 0);
+    signal_database(postmaster, backends, SIGCONT);
+    PQclear(backends);
     await_effects(f, 60);
     assert_int_equal(dead(f), 0);
     assert_int_equal(atomic_load(&deliveries_again), 0);
@@ -671,8 +678,7 @@ static void a_database_killed_while_consuming_loses_and_doubles_nothing(void **s
     struct fixture *f = *state;
     send_many(f, 4000);
     start(f);
-    while (test_sql(f->db, "SELECT count(*) FROM effects") < 500)
-        usleep(1000);
+    test_until(test_sql(f->db, "SELECT count(*) FROM effects") >= 500, 30);
     test_stack("kill postgres");
     PQfinish(f->db);
     test_stack("start");
@@ -687,8 +693,7 @@ static void a_broker_killed_while_consuming_loses_and_doubles_nothing(void **sta
     sleep(2); /* The broker writes the names of new queues late. */
     send_many(f, 4000);
     start(f);
-    while (test_sql(f->db, "SELECT count(*) FROM effects") < 500)
-        usleep(1000);
+    test_until(test_sql(f->db, "SELECT count(*) FROM effects") >= 500, 30);
     test_stack("kill rabbitmq");
     test_stack("start");
     await_effects(f, 4000);
@@ -707,8 +712,7 @@ static void closing_finishes_what_is_in_hand(void **state)
     struct fixture *f = *state;
     send_many(f, 4000);
     start(f);
-    while (test_sql(f->db, "SELECT count(*) FROM effects") < 500)
-        usleep(1000);
+    test_until(test_sql(f->db, "SELECT count(*) FROM effects") >= 500, 30);
     tn__consumer_close(f->consumer, 10000);
     f->consumer = NULL;
     int64_t done = test_sql(f->db, "SELECT count(*) FROM effects");
@@ -722,8 +726,7 @@ static void closing_waits_for_a_slow_handler(void **state)
     struct fixture *f = *state;
     start(f);
     send_body(f, "{\"n\":1,\"wish\":\"slow\"}");
-    while (atomic_load(&calls) == 0)
-        usleep(5000);
+    test_until(atomic_load(&calls) != 0, 20);
     tn__consumer_close(f->consumer, 10000);
     f->consumer = NULL;
     assert_int_equal(test_sql(f->db, "SELECT count(*) FROM effects"), 1);
@@ -735,8 +738,7 @@ static void closing_gives_a_slow_handler_up_in_time(void **state)
     struct fixture *f = *state;
     start(f);
     send_body(f, "{\"n\":1,\"wish\":\"slow\"}");
-    while (atomic_load(&calls) == 0)
-        usleep(5000);
+    test_until(atomic_load(&calls) != 0, 20);
     int64_t before_us = tn__mono_us();
     tn__consumer_close(f->consumer, 300);
     f->consumer = NULL;

@@ -451,8 +451,7 @@ static void a_broker_killed_while_publishing_loses_nothing(void **state)
     pid_t broker = test_pid_of("RabbitMQ");
     insert(f, f->key, 20000);
     tn__relay_wake(f->relay);
-    while (pending(f) > 15000)
-        usleep(1000);
+    test_until(pending(f) <= 15000, 30);
     kill(broker, SIGKILL);
     int64_t left = pending(f);
     assert_true(left > 0);
@@ -476,8 +475,7 @@ static void a_database_killed_while_publishing_loses_nothing(void **state)
     await_up(f);
     insert(f, f->key, 20000);
     tn__relay_wake(f->relay);
-    while (pending(f) > 15000)
-        usleep(1000);
+    test_until(pending(f) <= 15000, 30);
     test_stack("kill postgres");
     PQfinish(f->db);
     test_stack("start");
