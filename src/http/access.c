@@ -110,9 +110,7 @@ static void log_line(const tn_req *req, int status, double ms)
 static bool is_logged(const tn_req *req, int status)
 {
     double ratio = req->http->options.access_log;
-    const tn__sampler sampler = { .kind = TN__SAMPLE_RATIO, .ratio = ratio };
-    return ratio > 0 &&
-        (ratio >= 1 || status >= 500 || tn__sampler_keeps(&sampler, req->trace.trace_id, NULL));
+    return ratio > 0 && (status >= 500 || tn__ratio_keeps(ratio, req->trace.trace_id));
 }
 
 void tn__access_end(tn_req *req, bool sent)

@@ -168,22 +168,14 @@ static void open_metrics(tn__consumer *consumer)
 {
     static const double bounds[] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
         2.5, 5, 10 };
-    static const char *const outcomes[TN__OUTCOMES] = {
-        [TN__TOOK_EFFECT] = "done",
-        [TN__KNOWN] = "duplicate",
-        [TN__POISON] = "dead",
-        [TN__AGAIN] = "failed",
-        [TN__REQUEUE] = "requeued",
-        [TN__LEFT] = "left",
-    };
     for (size_t i = 0; i < TN__OUTCOMES; i++) {
-        if (outcomes[i] == NULL)
+        if (tn__outcome_names[i] == NULL)
             continue;
         const tn__label labels[] = {
             { "messaging_destination_name", consumer->events.queue },
             { "messaging_operation_name", "process" },
             { "messaging_system", "rabbitmq" },
-            { "outcome", outcomes[i] },
+            { "outcome", tn__outcome_names[i] },
         };
         consumer->seconds[i] = tn__histogram("messaging_process_duration_seconds",
             "From a message's receipt to its outcome.", bounds, sizeof bounds / sizeof *bounds,

@@ -51,6 +51,8 @@ typedef enum {
     TN__LEFT, /* not ours any more: it will be delivered again */
 } tn__outcome;
 enum { TN__OUTCOMES = TN__LEFT + 1 };
+/* As the metrics and the log call them; NULL where there is none. */
+extern const char *const tn__outcome_names[TN__OUTCOMES];
 
 struct tn__consumer {
     tn__consumer_options options;

@@ -6,11 +6,21 @@
  * after the dead letters have it. */
 #include "messaging/consumer.h"
 #include "messaging/topic.h"
+#include "telemetry/sampler.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 enum { ARENA_BYTES = 4096, REASON_BYTES_MAX = 2000 };
+
+const char *const tn__outcome_names[TN__OUTCOMES] = {
+    [TN__TOOK_EFFECT] = "done",
+    [TN__KNOWN] = "duplicate",
+    [TN__POISON] = "dead",
+    [TN__AGAIN] = "failed",
+    [TN__REQUEUE] = "requeued",
+    [TN__LEFT] = "left",
+};
 
 /* ---- What it says ------------------------------------------------------------ */
 
@@ -260,13 +270,19 @@ void tn__messages_free(tn__consumer *consumer)
 /* What error.type calls it; NULL: nothing went wrong. */
 static const char *error_of(tn__outcome outcome)
 {
-    static const char *const errors[TN__OUTCOMES] = {
-        [TN__POISON] = "dead",
-        [TN__AGAIN] = "failed",
-        [TN__REQUEUE] = "requeued",
-        [TN__LEFT] = "left",
-    };
-    return errors[outcome];
+    bool well = outcome == TN__TOOK_EFFECT || outcome == TN__KNOWN;
+    return well ? NULL : tn__outcome_names[outcome];
+}
+
+static void log_line(const tn_msg *msg, tn__outcome outcome, double seconds)
+{
+    double ratio = msg->consumer->options.access_log;
+    bool failed = error_of(outcome) != NULL;
+    if (ratio <= 0 || (!failed && !tn__ratio_keeps(ratio, msg->span.trace.trace_id)))
+        return;
+    TN_LOG(TN_INFO, "message", TN_LOG_S("message_id", msg->raw.message_id),
+        TN_LOG_S("type", msg->meta.type), TN_LOG_Z("outcome", tn__outcome_names[outcome]),
+        TN_LOG_D("duration_ms", seconds * 1000));
 }
 
 static void run(void *arg)
@@ -277,8 +293,9 @@ static void run(void *arg)
     tn__log_context_set(&msg->log);
     tn__outcome outcome = is_fit(msg) ? handle(msg) : TN__POISON;
     settle(msg, outcome);
-    tn__metric_observe_in(msg->consumer->seconds[outcome],
-        (double)(tn__mono_us() - msg->received_us) / 1e6, &msg->span.trace);
+    double seconds = (double)(tn__mono_us() - msg->received_us) / 1e6;
+    tn__metric_observe_in(msg->consumer->seconds[outcome], seconds, &msg->span.trace);
+    log_line(msg, outcome, seconds);
     tn__process_end(&msg->span, msg->arena, &msg->raw, msg->consumer->events.queue,
         error_of(outcome), msg->reason);
     tn__log_context_set(NULL);

@@ -67,6 +67,8 @@ typedef struct {
     int retries_max; /* of a transient failure, before the message waits in the queue again */
     int retry_ms, retry_max_ms; /* backoff */
     int message_timeout_ms;
+    /* The part of the messages that is logged, 0 to 1; all that fail, unless it is 0. */
+    double access_log;
     tn__relay *relay;
 } tn__consumer_options;
 

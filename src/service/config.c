@@ -106,10 +106,10 @@ const tn__variable tn__variables[] = {
       .help = "The least level that is logged. SIGUSR1 lowers it while running, SIGUSR2 raises"
               " it." },
     { NULL, "ACCESS_LOG", TN__VARIABLE_BOOL, AT(access_log), .fallback = "true",
-      .help = "Log each request." },
+      .help = "Log each request and each message." },
     { NULL, "ACCESS_LOG_RATIO", TN__VARIABLE_REAL, AT(access_log_ratio), .fallback = "1",
       .min = 0, .max = 1,
-      .help = "The part of the requests that is logged, by trace id; all that fail (5xx) are." },
+      .help = "The part of them that is logged, by trace id; all that fail (5xx) are." },
 
     { "Telemetry, by the names of OpenTelemetry",
       "OTEL_SERVICE_NAME", TN__VARIABLE_TEXT, AT(otel_service_name),

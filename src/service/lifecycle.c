@@ -305,6 +305,7 @@ static tn__consumer *open_consumer(running *r)
         .retry_ms = RETRY_MS,
         .retry_max_ms = RETRY_MS_MAX,
         .message_timeout_ms = (int)config->request_timeout_ms,
+        .access_log = config->access_log ? config->access_log_ratio : 0,
         .relay = r->relay,
     });
 }

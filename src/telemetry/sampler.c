@@ -10,7 +10,7 @@
 #include <endian.h>
 #include <math.h>
 
-static bool ratio_keeps(double ratio, const uint8_t trace_id[16])
+bool tn__ratio_keeps(double ratio, const uint8_t trace_id[16])
 {
     uint64_t big;
     assert(ratio >= 0 && ratio <= 1);
@@ -30,7 +30,7 @@ static bool root_keeps(tn__sampler_kind kind, double ratio, const uint8_t trace_
         return false;
     case TN__SAMPLE_RATIO:
     case TN__SAMPLE_PARENT_RATIO:
-        return ratio_keeps(ratio, trace_id);
+        return tn__ratio_keeps(ratio, trace_id);
     }
     assert(false);
     return false;

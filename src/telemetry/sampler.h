@@ -18,6 +18,8 @@ typedef struct {
     double ratio; /* of the kinds that have one: 0 to 1 */
 } tn__sampler;
 
+/* Whether a trace is among that part of all traces, 0 to 1. */
+bool tn__ratio_keeps(double ratio, const uint8_t trace_id[16]);
 /* Whether a span of that trace is kept, whose parent (NULL: it has none) came from elsewhere. */
 bool tn__sampler_keeps(const tn__sampler *sampler, const uint8_t trace_id[16],
     const tn__trace *parent);

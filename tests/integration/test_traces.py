@@ -146,6 +146,10 @@ def test_the_same_trace_is_in_logs_message_and_exemplar(traced, receiver):
     server, publish = one(spans, kind="server"), one(spans, kind="producer")
     process = one(spans, kind="consumer")
     assert message.headers["traceparent"] == f"00-{made['trace_id']}-{publish['span_id']}-01"
+    [told] = [line for line in lines_of(traced.activity, made["trace_id"])
+              if line["message"] == "message"]
+    assert told["span_id"] == process["span_id"] and told["outcome"] == "done"
+    assert told["message_id"] == publish["attributes"]["messaging.message.id"]
     access = [line for line in lines_of(traced.items, made["trace_id"])
               if line["message"] == "request"]
     assert [line["span_id"] for line in access] == [server["span_id"]]
@@ -168,7 +172,8 @@ def test_a_poison_message_is_logged_and_traced_as_what_the_post_caused(traced, r
     assert process["failed"] and process["attributes"]["error.type"] == "dead"
     assert "expected" in process["why"] and process["parent_id"] == CALLER
     said = lines_of(traced.activity, trace_id)
-    assert [line["span_id"] for line in said] == [process["span_id"]]
+    assert {line["span_id"] for line in said} == {process["span_id"]}
+    assert [line["outcome"] for line in said if line["message"] == "message"] == ["dead"]
 
 
 # ---- What the spans say -------------------------------------------------------
@@ -250,6 +255,43 @@ def test_a_failure_of_the_database_is_told_by_both_spans(traced, receiver):
               if span["failed"]]
     assert failed and failed[0]["attributes"]["db.response.status_code"] == "42703"
     assert failed[0]["attributes"]["error.type"] == "42703"
+
+
+def test_a_statement_whose_connection_is_lost_has_a_span(traced, receiver):
+    made, done = {}, threading.Event()
+
+    def post():
+        made.update(traced.post())
+        done.set()
+
+    with traced.world.transaction("items") as db:
+        db.execute("LOCK TABLE items IN ACCESS EXCLUSIVE MODE")
+        threading.Thread(target=post, daemon=True).start()
+
+        def cut():
+            return traced.world.sql(
+                "items", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname ="
+                " current_database() AND wait_event_type = 'Lock' AND query LIKE 'INSERT%%'")
+
+        eventually(cut, what="a statement that waits")
+    assert done.wait(20)
+    statements = receiver.await_spans(2, trace_id=made["trace_id"], name="insert_item")
+    failed = [span for span in statements if span["failed"]]
+    assert failed[0]["attributes"]["error.type"] in ("connection_lost", "57P01")
+    assert not statements[-1]["failed"]
+
+
+def test_an_event_that_nobody_hears_has_a_span_that_failed(stack, tmp_path, receiver):
+    world = World(stack, tmp_path, vhost="unheard")
+    try:
+        service = world.start("items", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint,
+                              OTEL_BSP_SCHEDULE_DELAY=20, EVENT_CONSUMERS=None)
+        trace_id = new_key().replace("-", "")
+        assert service.api.post("/items", item(), headers=named(trace_id)).status_code == 201
+        publish = receiver.await_spans(trace_id=trace_id, kind="producer")[0]
+        assert publish["failed"] and publish["attributes"]["error.type"] == "unroutable"
+    finally:
+        world.close()
 
 
 def test_probes_and_scrapes_have_no_spans(traced, receiver):
