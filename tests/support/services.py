@@ -71,9 +71,11 @@ class Service:
 
     def start(self, ready: bool = True) -> "Service":
         with open(self.out, "ab") as out, open(self.err, "ab") as err:
-            # setpriv becomes the service; the kernel ends it when we are gone, however we went.
+            # setpriv becomes env, and that the service. The kernel ends it when we are gone, however
+            # we went; and a signal that we were started to ignore isn't ignored by it too.
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", *command(self.name)], env=self.env,
+                ["setpriv", "--pdeathsig", "KILL", "env", "--default-signal=INT,HUP",
+                 *command(self.name)], env=self.env,
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True)
         self.was_ended = False
         if ready:
