@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static char in[1 << 20];
+static char in[1 << 20]; /* the last byte stays NUL */
 
 /* Reads one request; false at the end of the connection. */
 static bool take(int fd)
@@ -20,7 +20,7 @@ static bool take(int fd)
     size_t n = 0, body = 0;
     char *end = NULL;
     while (end == NULL) {
-        ssize_t got = read(fd, in + n, sizeof in - n);
+        ssize_t got = read(fd, in + n, sizeof in - 1 - n);
         if (got <= 0) {
             return false;
         }
@@ -32,7 +32,7 @@ static bool take(int fd)
         body = strtoul(length + 18, NULL, 10);
     }
     for (size_t taken = n - (size_t)(end - in) - 4; taken < body;) {
-        ssize_t got = read(fd, in, sizeof in);
+        ssize_t got = read(fd, in, sizeof in - 1);
         if (got <= 0) {
             return false;
         }
