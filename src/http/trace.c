@@ -99,6 +99,8 @@ void tn__req_span(const tn_req *req, int status, int64_t ended_us)
 {
     if (!tn__span_wanted(tn__req_own_span(req)))
         return;
+    if (req->stream != NULL)
+        status = req->answer.status; /* Going away is how a client ends it. */
     const tn__endpoint *endpoint = req->match.endpoint;
     tn_str route = endpoint != NULL ? endpoint->pattern : TN_S("");
     const char *method = tn__method_label(req->method_name);

@@ -11,6 +11,7 @@ import time
 import urllib.request
 
 import pytest
+import requests
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from support.broker import event
 from support.client import new_key
@@ -292,6 +293,21 @@ def test_an_event_that_nobody_hears_has_a_span_that_failed(stack, tmp_path, rece
         assert publish["failed"] and publish["attributes"]["error.type"] == "unroutable"
     finally:
         world.close()
+
+
+def test_a_stream_that_its_client_ends_has_a_span_that_did_not_fail(traced, receiver):
+    trace_id = new_key().replace("-", "")
+    reply = requests.get(traced.activity.url + "/api/v1/activities/stream", stream=True,
+                         headers=named(trace_id), params={"from": "now"}, timeout=10)
+    came = reply.iter_content(1)  # Its end would be that of the connection.
+    assert reply.status_code == 200 and next(came)
+    time.sleep(0.2)
+    assert receiver.spans(trace_id=trace_id, kind="server") == []
+    reply.close()
+    [span] = receiver.await_spans(trace_id=trace_id, kind="server")
+    assert span["name"] == "GET /api/v1/activities/stream" and not span["failed"]
+    assert span["attributes"]["http.response.status_code"] == 200
+    assert span["end_ns"] - span["start_ns"] > 200_000_000
 
 
 def test_probes_and_scrapes_have_no_spans(traced, receiver):
