@@ -167,8 +167,9 @@ def test_a_body_whose_end_can_not_be_told_ends_the_connection(items, lines):
         assert raw.rest() == b""  # The second request was never one.
 
 
-@pytest.mark.parametrize("target", [b"/\xff\xfe", b"/api/v1/items/\xc3\xa9", b"/a\"b\\c", b"/<b>", b"x",
-                                    b"/api/v1/items?q=\xff"])
+@pytest.mark.parametrize("target", [
+    b"/\xff\xfe", b"/api/v1/items/\xc3\xa9", b"/a\"b\\c", b"/<b>", b"x",
+    b"/api/v1/items?q=\xff"])
 def test_any_bytes_in_the_target_make_a_valid_problem(items, target):
     with Raw(items.url) as raw:
         raw.send(b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")

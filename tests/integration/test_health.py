@@ -1,5 +1,6 @@
 """Health: alive, ready, and what is down when it is not."""
 
+import signal
 import threading
 import time
 
@@ -8,6 +9,7 @@ from support.load import item
 from support.problems import assert_problem
 from support.raw import Raw, head
 from support.wait import eventually
+from support.world import World
 
 
 @pytest.mark.parametrize("name", ["items", "activity"])
@@ -146,7 +148,6 @@ def test_a_service_waits_for_a_broker_that_is_not_there_yet(start, gates, stack,
 
 
 def test_replicas_that_start_at_once_migrate_once(stack, tmp_path):
-    from support.world import World
     fresh = World(stack, tmp_path, vhost="migrate-once")
     try:
         replicas = [fresh.service("items") for _ in range(4)]
@@ -165,7 +166,6 @@ def test_replicas_that_start_at_once_migrate_once(stack, tmp_path):
 @pytest.mark.parametrize("name", ["items", "activity"])
 @pytest.mark.parametrize("signal_name", ["SIGTERM", "SIGINT"])
 def test_an_idle_service_stops_at_once_with_status_0(start, name, signal_name):
-    import signal
     service = start(name)
     began = time.monotonic()
     service.process.send_signal(getattr(signal, signal_name))

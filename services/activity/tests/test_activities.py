@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 from support.broker import event, rfc3339, uuid7
-from support.load import pages
+from support.load import item, pages
 from support.problems import assert_invalid, assert_problem
 from support.wait import eventually
 
@@ -135,7 +135,6 @@ def test_all_faults_of_a_query_are_told_at_once(activity):
 
 
 def test_a_cursor_of_items_is_422_in_activities(activity, items):
-    from support.load import item
     for _ in range(2):
         items.api.post("/items", item())
     foreign = items.api.get("/items", params={"limit": 1}).json()["next_cursor"]
