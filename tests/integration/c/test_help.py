@@ -100,6 +100,20 @@ def test_the_broker_is_needed_to_run_but_not_to_migrate():
 # ---- Secrets -----------------------------------------------------------------
 
 
+def test_header_fields_for_the_collector_are_never_shown():
+    told = check(OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer%20t0ken")
+    assert told.returncode == 0 and "OTEL_EXPORTER_OTLP_HEADERS=***" in told.stdout.splitlines()
+    assert "t0ken" not in told.stdout
+    wrong = check(OTEL_EXPORTER_OTLP_HEADERS="http://t0ken")
+    assert wrong.returncode == EX_CONFIG
+    assert 'OTEL_EXPORTER_OTLP_HEADERS: found "***"' in wrong.stderr and "t0ken" not in wrong.stderr
+
+
+def test_a_protocol_that_is_not_spoken_is_refused_at_the_start():
+    told = check(OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
+    assert told.returncode == EX_CONFIG and 'found "grpc"; allowed: http/protobuf' in told.stderr
+
+
 def test_the_configuration_is_shown_without_passwords():
     told = check(PORT="81", OTEL_EXPORTER_OTLP_ENDPOINT="http://u:t0ken@collector:4318")
     assert told.returncode == 0 and told.stderr == ""
