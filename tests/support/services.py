@@ -71,8 +71,8 @@ class Service:
 
     def start(self, ready: bool = True) -> "Service":
         with open(self.out, "ab") as out, open(self.err, "ab") as err:
-            # setpriv becomes env, and that the service. The kernel ends it when we are gone, however
-            # we went; and a signal that we were started to ignore isn't ignored by it too.
+            # setpriv becomes env, and that the service. The kernel ends it when we are gone,
+            # however we went; and a signal that we were started to ignore it does not ignore.
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "env", "--default-signal=INT,HUP",
                  *command(self.name)], env=self.env,
