@@ -242,6 +242,7 @@ tn__consumer *tn__consumer_open(const tn__consumer_options *options)
         TN_LOG(TN_ERROR, "the consumer can't be started", TN_LOG_I("errno", errno));
         abort();
     }
+    pthread_setname_np(consumer->thread, "consumer");
     return consumer;
 }
 

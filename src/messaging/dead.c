@@ -129,9 +129,14 @@ static tn_str headers_of(const struct letter *letter, tn_str key)
 {
     tn__buf out = { .arena = letter->arena };
     tn__buf_add_char(&out, '{');
-    for (size_t i = 0; i < letter->raw.n_headers; i++)
-        if (!is_of_the_death(letter->raw.headers[i].name))
-            add_header(&out, letter->raw.headers[i].name, letter->raw.headers[i].value);
+    size_t n = 0;
+    /* One place is left for the key, so that the way back is never too narrow. */
+    for (size_t i = 0; i < letter->raw.n_headers && n + 1 < TN__AMQP_HEADERS_MAX; i++) {
+        if (is_of_the_death(letter->raw.headers[i].name))
+            continue;
+        add_header(&out, letter->raw.headers[i].name, letter->raw.headers[i].value);
+        n++;
+    }
     if (!tn_str_eq(key, letter->raw.type) && letter->raw.type.len > 0)
         add_header(&out, TN_S(TN__FIRST_KEY), key);
     tn__buf_add_char(&out, '}');

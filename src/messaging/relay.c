@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 enum {
-    CONNECT_TIMEOUT_MS = 5000,
+    CONNECT_TIMEOUT_MS = 3000, /* a close waits for an attempt to end */
     RPC_TIMEOUT_MS = 10000,
     HEARTBEAT_S = 10,
     RETRY_MS = 100,
@@ -217,7 +217,8 @@ static void keep_contacts(tn__relay *relay)
         return;
     if (tn__contact_due(&relay->database, now_us))
         try_database(relay);
-    if (relay->options.amqp_url != NULL && tn__contact_due(&relay->broker, now_us))
+    if (relay->options.amqp_url != NULL && tn__contact_due(&relay->broker, now_us) &&
+        !atomic_load(&relay->closing))
         try_broker(relay);
 }
 
@@ -288,6 +289,7 @@ tn__relay *tn__relay_open(const tn__relay_options *options)
         TN_LOG(TN_ERROR, "the relay can't be started", TN_LOG_I("errno", errno));
         abort();
     }
+    pthread_setname_np(relay->thread, "relay");
     return relay;
 }
 

@@ -509,6 +509,27 @@ static void a_dead_letter_tells_all_that_is_known(void **state)
         message.message_id.data, f->key, f->key);
 }
 
+/* What is kept fits into one message again. */
+static void a_dead_letter_with_many_headers_can_go_back(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    tn__amqp_message message = test_message(f->arena, f->key);
+    message.body = TN_S("poison");
+    message.type = TN_S("another.type");
+    for (int i = 0; i < TN__AMQP_HEADERS_MAX; i++)
+        message.headers[message.n_headers++] = (tn__amqp_header){ tn_printf(f->arena, "h%d", i),
+            TN_S("x") };
+    send_message(f, &message);
+    test_eventually(f->db, TN__AMQP_HEADERS_MAX, 20,
+        "SELECT count(*) FROM trunnion_dead_letters, json_object_keys(headers::json)");
+    assert_int_equal(test_sql(f->db,
+                         "SELECT count(*) FROM trunnion_dead_letters WHERE"
+                         " headers::json->>'x-first-routing-key' = '%s'",
+                         f->key),
+        1);
+}
+
 static void what_the_broker_gives_up_is_a_dead_letter_too(void **state)
 {
     struct fixture *f = *state;
@@ -772,6 +793,7 @@ int main(void)
         WITH(a_key_that_nothing_subscribes_to_is_a_dead_letter),
         WITH(bytes_that_are_no_text_are_kept_as_far_as_they_can_be),
         WITH(a_dead_letter_tells_all_that_is_known),
+        WITH(a_dead_letter_with_many_headers_can_go_back),
         WITH(what_the_broker_gives_up_is_a_dead_letter_too),
         WITH(a_message_sent_back_to_its_queue_finds_its_handler),
         WITH(a_failure_that_passes_is_retried),
