@@ -20,4 +20,4 @@ size_t tn__span_queue_add(tn__span_queue *shared, const tn__span *span, int64_t 
  * Tells how many there are. */
 size_t tn__span_queue_take(tn__span_queue *shared, tn__buf *spans);
 /* True when the thread has let go of it and nothing waits. */
-bool tn__span_queue_is_over(tn__span_queue *queue);
+bool tn__span_queue_is_over(tn__span_queue *shared);
