@@ -81,3 +81,15 @@ static inline void test_forget(const char *consumer)
     amqp_queue_delete(amqp->state, 1, amqp_cstring_bytes(queue), false, false);
     tn__amqp_close(amqp);
 }
+
+/* Messages that wait in a queue, unacknowledged ones left out. */
+static inline int64_t test_depth(const char *queue)
+{
+    tn__amqp *amqp = test_amqp_open();
+    amqp_queue_declare_ok_t *ok = amqp_queue_declare(amqp->state, 1, amqp_cstring_bytes(queue),
+        true, true, false, false, amqp_empty_table);
+    assert_non_null(ok);
+    int64_t n = ok->message_count;
+    tn__amqp_close(amqp);
+    return n;
+}

@@ -23,7 +23,6 @@ static const tn_query lock_row = {
     "SELECT id FROM locked WHERE id = 1 FOR UPDATE NOWAIT",
 };
 static const tn_query broken = { "broken", "SELECT 1 / (CASE WHEN $1 < 0 THEN 1 ELSE 0 END)" };
-
 static const tn_event order_seen = {
     .name = "order.seen",
     .of = &order_schema,
@@ -154,8 +153,7 @@ static void await_up(struct fixture *f)
 
 static void count(void *arg, uint64_t tag, tn__amqp_fate fate, tn_str why)
 {
-    (void)tag;
-    (void)why;
+    (void)tag, (void)why;
     ((struct fixture *)arg)->confirmed += fate == TN__AMQP_CONFIRMED;
 }
 
@@ -206,23 +204,11 @@ static int64_t dead(struct fixture *f)
     return test_sql(f->db, "SELECT count(*) FROM trunnion_dead_letters");
 }
 
-/* Messages that wait in a queue, unacknowledged ones left out. */
-static int64_t depth(const char *queue)
-{
-    tn__amqp *amqp = test_amqp_open();
-    amqp_queue_declare_ok_t *ok = amqp_queue_declare(amqp->state, 1, amqp_cstring_bytes(queue),
-        true, true, false, false, amqp_empty_table);
-    assert_non_null(ok);
-    int64_t n = ok->message_count;
-    tn__amqp_close(amqp);
-    return n;
-}
-
 static void await_depth(const char *queue, int64_t n)
 {
-    for (int i = 0; i < 400 && depth(queue) != n; i++)
+    for (int i = 0; i < 400 && test_depth(queue) != n; i++)
         usleep(50000);
-    assert_int_equal(depth(queue), n);
+    assert_int_equal(test_depth(queue), n);
 }
 
 /* The one dead letter's reason contains the text. */
@@ -235,8 +221,8 @@ static void await_reason(struct fixture *f, const char *part)
     assert_int_equal(test_sql(f->db, "SELECT count(*) FROM effects"), 0);
     tn__consumer_close(f->consumer, 2000);
     f->consumer = NULL;
-    assert_int_equal(depth(f->queue), 0);
-    assert_int_equal(depth(f->dead_queue), 0);
+    assert_int_equal(test_depth(f->queue), 0);
+    assert_int_equal(test_depth(f->dead_queue), 0);
 }
 
 /* ---- Once -------------------------------------------------------------------------- */
@@ -250,7 +236,7 @@ static void each_message_has_its_effect_and_is_acknowledged(void **state)
     assert_int_equal(test_sql(f->db, "SELECT count(*) FROM trunnion_inbox"), 2000);
     tn__consumer_close(f->consumer, 2000);
     f->consumer = NULL;
-    assert_int_equal(depth(f->queue), 0);
+    assert_int_equal(test_depth(f->queue), 0);
     assert_int_equal(dead(f), 0);
 }
 
@@ -267,7 +253,7 @@ static void a_copy_changes_nothing(void **state)
     await_effects(f, 11);
     tn__consumer_close(f->consumer, 2000);
     f->consumer = NULL;
-    assert_int_equal(depth(f->queue), 0);
+    assert_int_equal(test_depth(f->queue), 0);
     assert_int_equal(dead(f), 0);
 }
 
@@ -300,7 +286,7 @@ static void connections_that_are_cut_change_nothing(void **state)
     await_effects(f, 20000);
     tn__consumer_close(f->consumer, 5000);
     f->consumer = NULL;
-    assert_int_equal(depth(f->queue), 0);
+    assert_int_equal(test_depth(f->queue), 0);
     assert_int_equal(dead(f), 0);
     tn__amqp_close(f->amqp);
     f->amqp = test_amqp_open();
@@ -316,7 +302,7 @@ static void two_consumers_share_a_queue(void **state)
     tn__consumer_close(other, 2000);
     tn__consumer_close(f->consumer, 2000);
     f->consumer = NULL;
-    assert_int_equal(depth(f->queue), 0);
+    assert_int_equal(test_depth(f->queue), 0);
 }
 
 static void the_handler_sees_what_came_with_the_message(void **state)
@@ -642,10 +628,10 @@ static void without_a_database_nothing_is_consumed(void **state)
         assert_false(tn__consumer_up(f->consumer, f->arena, &why));
     }
     assert_true(test_contains(why, "database"));
-    assert_int_equal(depth(f->queue), 10);
+    assert_int_equal(test_depth(f->queue), 10);
     tn__consumer_close(f->consumer, 1000);
     f->consumer = NULL;
-    assert_int_equal(depth(f->queue), 10);
+    assert_int_equal(test_depth(f->queue), 10);
 }
 
 static void a_database_that_is_away_uses_up_no_deliveries(void **state)
@@ -753,7 +739,7 @@ static void closing_waits_for_a_slow_handler(void **state)
     tn__consumer_close(f->consumer, 10000);
     f->consumer = NULL;
     assert_int_equal(test_sql(f->db, "SELECT count(*) FROM effects"), 1);
-    assert_int_equal(depth(f->queue), 0);
+    assert_int_equal(test_depth(f->queue), 0);
 }
 
 static void closing_gives_a_slow_handler_up_in_time(void **state)
