@@ -5,6 +5,7 @@ mapper (epmd), the node name, the cookie, the data, the configuration and the
 logs. It listens on loopback only. Works with RabbitMQ 3.10 and 4.0.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -77,8 +78,10 @@ class Rabbit:
             port = str(self.ports["epmd"])
             self.epmd = proc.spawn(["epmd", "-address", LOOPBACK, "-port", port], self.log,
                                    f"-port {port}", self.user, self._env(), str(self.home))
-        # The flag means nothing to Erlang: it marks the command line as this broker's.
+            # A broker that finds no port mapper starts one that would outlive it.
+            _await_listener(self.ports["epmd"])
         scripts = self.home / "programs" / "bin"
+        # The flag means nothing to Erlang: it marks the command line as this broker's.
         self.process = proc.spawn([str(scripts / "rabbitmq-server"), "-trunnion", str(self.home)],
                                   self.log, str(self.home), self.user,
                                   {**self._env(), "RABBITMQ_SCRIPTS_DIR": str(scripts)},
@@ -196,6 +199,15 @@ class Rabbit:
 
 def user() -> proc.User | None:
     return proc.server_user("rabbitmq")
+
+
+def _await_listener(port: int, seconds: float = 5) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
+            return
+        time.sleep(0.01)
+    raise RabbitError(f"nothing listens on port {port}, where RabbitMQ's epmd should")
 
 
 def _broker_applications() -> list[Path]:
