@@ -79,13 +79,23 @@ int tn__http_port(int listen_fd)
 
 /* ---- Counting and sending ----------------------------------------------- */
 
+/* The states of TCP_INFO in which the other side has said its end; linux/tcp.h doesn't name them. */
+static bool has_ended(uint8_t state)
+{
+    enum { TIME_WAIT = 6, CLOSED, CLOSE_WAIT, LAST_ACK, CLOSING = 11 };
+    return state == TIME_WAIT || state == CLOSED || state == CLOSE_WAIT || state == LAST_ACK ||
+        state == CLOSING;
+}
+
 uint64_t tn__tcp_arrived(int fd)
 {
     struct tcp_info info = { .tcpi_bytes_received = 0 };
     socklen_t length = sizeof info;
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0)
         return 0;
-    return info.tcpi_bytes_received;
+    /* The kernel counts the end as a byte, for it takes a sequence number. */
+    uint64_t bytes = info.tcpi_bytes_received;
+    return bytes > 0 && has_ended(info.tcpi_state) ? bytes - 1 : bytes;
 }
 
 uint64_t tn__tcp_unread(int fd)
