@@ -188,6 +188,21 @@ def test_a_client_that_has_said_all_still_gets_its_answer(items):
         assert raw.response("POST").status_code == 201
 
 
+@pytest.mark.parametrize("sent", [
+    "", "GET", "nonsense\r\n\r\n", head("GET", "/livez"), head("GET", "/livez")[:-2],
+    head("POST", "/api/v1/items", "Content-Length: 9", "Content-Type: application/json",
+         "Idempotency-Key: half") + "{"])
+def test_a_client_that_has_said_its_last_is_let_go(items, sent):
+    """Its last bytes and its end may come in one moment; nobody waits for what can't come."""
+    crowd = [Raw(items.url) for _ in range(20)]
+    for raw in crowd:
+        raw.send(sent)
+        raw.socket.shutdown(socket.SHUT_WR)
+    for raw in crowd:
+        assert raw.closed_within(6)
+        raw.socket.close()
+
+
 def test_a_client_of_http_1_0_is_served_and_the_connection_closed(items):
     with Raw(items.url) as raw:
         assert raw.send("GET /livez HTTP/1.0\r\n\r\n").response().status_code == 200
