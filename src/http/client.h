@@ -36,6 +36,7 @@ struct tn__client {
     bool aside, ended;
     bool unread;  /* it was answered before its body was read */
     bool excused; /* since the last request, a stray line end was */
+    bool over;    /* the last sweep found that nothing more can come of it */
     bool stream_watched;
     tn__watch hangup;
 };

@@ -1,5 +1,6 @@
 /* What the library can't do: answer a client that is too slow, or in the middle of a body, or that
- * doesn't speak HTTP, as we want it to be answered. Such answers are written to the socket by us. */
+ * doesn't speak HTTP, as we want it to be answered. Such answers are written to the socket by us. And
+ * let go of one that has said its last. */
 #include "http/client.h"
 
 #include <assert.h>
@@ -47,6 +48,22 @@ static bool is_too_slow(tn__client *c, int64_t now_us)
         now_us - c->reading_since_us >= (int64_t)c->server->limits.read_timeout_ms * 1000;
 }
 
+/* ---- Gone ---------------------------------------------------------------- */
+
+/* The library reads a part, and waits for the next edge; when the client's end came before it had
+ * read, there is none. Two sweeps have to find it so: between them the library has had its turn at
+ * what it had read already. */
+static bool is_gone(tn__client *c)
+{
+    bool over = !c->ended && c->phase != TN__AT_WORK && c->phase != TN__ANSWERING &&
+        tn__tcp_ended(c->fd) && tn__tcp_unread(c->fd) == 0;
+    bool twice = over && c->over;
+    c->over = over;
+    return twice;
+}
+
+/* ---- The sweep ----------------------------------------------------------- */
+
 static int64_t sweep_us(const tn__server *server)
 {
     int64_t us = (int64_t)server->limits.read_timeout_ms * 1000 / SWEEPS_A_DEADLINE;
@@ -58,10 +75,12 @@ static void on_sweep(tn__timer *timer)
     tn__server *server = timer->owner;
     int64_t now_us = tn__loop_now_us(server->loop);
     for (tn__client *c = server->clients; c != NULL; c = c->next) {
-        if (!is_too_slow(c, now_us))
+        bool gone = is_gone(c);
+        if (!gone && !is_too_slow(c, now_us))
             continue;
-        tn__client_end(c, 408, "The request did not arrive in time.");
-        shutdown(c->fd, SHUT_RD); /* which the library sees */
+        if (!gone)
+            tn__client_end(c, 408, "The request did not arrive in time.");
+        shutdown(c->fd, gone ? SHUT_RDWR : SHUT_RD); /* which the library sees */
     }
     if (server->n_clients > 0)
         tn__timer_start(server->loop, timer, now_us + sweep_us(server));

@@ -79,23 +79,43 @@ int tn__http_port(int listen_fd)
 
 /* ---- Counting and sending ----------------------------------------------- */
 
-/* The states of TCP_INFO in which the other side has said its end; linux/tcp.h doesn't name them. */
-static bool has_ended(uint8_t state)
+static struct tcp_info info_of(int fd)
+{
+    struct tcp_info info = { .tcpi_state = 0 };
+    socklen_t length = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0)
+        return (struct tcp_info){ .tcpi_state = 0 };
+    return info;
+}
+
+/* The states in which the other side has said its end; linux/tcp.h doesn't name them. */
+static bool has_ended(const struct tcp_info *info)
 {
     enum { TIME_WAIT = 6, CLOSED, CLOSE_WAIT, LAST_ACK, CLOSING = 11 };
-    return state == TIME_WAIT || state == CLOSED || state == CLOSE_WAIT || state == LAST_ACK ||
-        state == CLOSING;
+    switch (info->tcpi_state) {
+    case TIME_WAIT:
+    case CLOSED:
+    case CLOSE_WAIT:
+    case LAST_ACK:
+    case CLOSING:
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool tn__tcp_ended(int fd)
+{
+    struct tcp_info info = info_of(fd);
+    return has_ended(&info);
 }
 
 uint64_t tn__tcp_arrived(int fd)
 {
-    struct tcp_info info = { .tcpi_bytes_received = 0 };
-    socklen_t length = sizeof info;
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0)
-        return 0;
+    struct tcp_info info = info_of(fd);
     /* The kernel counts the end as a byte, for it takes a sequence number. */
     uint64_t bytes = info.tcpi_bytes_received;
-    return bytes > 0 && has_ended(info.tcpi_state) ? bytes - 1 : bytes;
+    return bytes > 0 && has_ended(&info) ? bytes - 1 : bytes;
 }
 
 uint64_t tn__tcp_unread(int fd)

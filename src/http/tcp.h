@@ -7,6 +7,8 @@
  * those that nobody has read yet. */
 uint64_t tn__tcp_arrived(int fd);
 uint64_t tn__tcp_unread(int fd);
+/* The other side has sent its last: what is unread is all that there will be. */
+bool tn__tcp_ended(int fd);
 
 /* Sends without waiting: what doesn't fit into the socket's buffer is lost. */
 void tn__tcp_send(int fd, tn_str bytes);

@@ -61,6 +61,8 @@ static void the_end_of_a_connection_is_no_byte(void **state)
     shutdown(client, SHUT_WR);
     await(POLLRDHUP);
     assert_int_equal(tn__tcp_arrived(server), 0);
+    assert_true(tn__tcp_ended(server));
+    assert_false(tn__tcp_ended(client));
 }
 
 static void the_end_after_some_bytes_is_no_byte_either(void **state)
