@@ -44,7 +44,8 @@ PGconn *other_connection(void)
 {
     PGconn *other = PQconnectdb(url());
     assert_int_equal(PQstatus(other), CONNECTION_OK);
-    PQclear(PQexec(other, "SET client_min_messages = warning"));
+    /* Who waits for a lock that a failed test has left must fail too, and not wait for ever. */
+    PQclear(PQexec(other, "SET client_min_messages = warning; SET lock_timeout = '30s'"));
     return other;
 }
 
@@ -189,11 +190,12 @@ void reopen(void)
 /* ---- Running the loop --------------------------------------------------- */
 
 static bool (*awaited)(void);
-static bool gave_up;
+static bool gave_up, seen; /* what held once may not hold when it is asked again */
 
 static void look(tn__timer *timer)
 {
-    if (awaited()) {
+    seen = awaited();
+    if (seen) {
         tn__loop_stop(loop);
     } else {
         tn__timer_start(loop, timer, tn__mono_us() + 1000);
@@ -211,12 +213,12 @@ static void turn(bool (*condition)(void), int64_t ms)
 {
     tn__timer looks = { .on_time = look }, end = { .on_time = give_up };
     awaited = condition;
-    gave_up = false;
+    gave_up = seen = false;
     tn__timer_start(loop, &looks, tn__mono_us());
     tn__timer_start(loop, &end, tn__mono_us() + ms * 1000);
     do {
         tn__loop_run(loop); /* a job that ended before it began to run may have stopped it */
-    } while (!gave_up && !condition());
+    } while (!gave_up && !seen && !condition());
     tn__timer_stop(loop, &looks);
     tn__timer_stop(loop, &end);
 }
