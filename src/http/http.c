@@ -40,7 +40,6 @@ tn__http *tn__http_open(tn__loop *loop, int listen_fd, const tn__http_options *o
     tn__pages_add(http);
     tn__router_finish(http->router);
     tn__access_open(http);
-    tn__streams_listen(http);
     http->server = tn__server_open(loop, listen_fd, &options->limits, http);
     return http;
 }

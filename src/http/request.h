@@ -143,6 +143,7 @@ struct tn__http {
     tn__scope *handlers, *streams;
     size_t n_streams;
     tn__stream_run *first_stream;
+    bool listens; /* to the channels of streams */
     tn_req *free_requests;
     size_t n_free_requests;
     tn_req *keys_at_work[TN__KEY_CHAINS];
@@ -231,7 +232,6 @@ void tn__page_answer(tn_req *req, const tn__page_found *page, tn__buf *out);
 
 /* ---- stream.c ----------------------------------------------------------- */
 
-void tn__streams_listen(tn__http *http);
 /* Finds where the stream begins and sets the answer; in a coroutine. */
 void tn__stream_open(tn_req *req);
 void tn__stream_close(tn_req *req);

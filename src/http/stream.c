@@ -143,8 +143,13 @@ static void on_notify(void *arg)
     }
 }
 
-void tn__streams_listen(tn__http *http)
+/* With the first stream, since it takes a connection. What came before its first answer isn't missed:
+ * listening begins with a call of on_notify(). */
+static void listen_to_channels(tn__http *http)
 {
+    if (http->listens)
+        return;
+    http->listens = true;
     const tn_service *service = http->options.service;
     for (size_t i = 0; i < service->routes.n; i++) {
         const tn_stream *of = service->routes.at[i].stream;
@@ -255,6 +260,7 @@ static bool refuse_beyond_limit(tn_req *req)
 static void start(tn_req *req, int64_t last_id)
 {
     tn__http *http = req->http;
+    listen_to_channels(http);
     tn__stream_run *run = tn__xmalloc(sizeof *run);
     *run = (tn__stream_run){
         .req = req,
