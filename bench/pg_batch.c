@@ -173,9 +173,8 @@ static void run_client(void *arg)
         bench.latencies_us[bench.n_done++ % LATENCIES_MAX] = now_us - began_us;
         tn__arena_reset(c->arena);
     }
-    if (--bench.n_running == 0) {
+    if (--bench.n_running == 0)
         tn__loop_stop(bench.loop);
-    }
 }
 
 static int compare(const void *left, const void *right)
@@ -213,9 +212,8 @@ static void run(size_t n_clients, int seconds)
         n_clients, (double)bench.n_done / took_s, cpu_each_us, (long long)bench.latencies_us[n / 2],
         (long long)bench.latencies_us[n * 99 / 100], bench.n_failed);
     fflush(stdout);
-    for (size_t i = 0; i < n_clients; i++) {
+    for (size_t i = 0; i < n_clients; i++)
         tn__arena_close(clients[i].arena);
-    }
     free(clients);
 }
 
@@ -223,11 +221,10 @@ static void run(size_t n_clients, int seconds)
 
 static void look_if_up(tn__timer *timer)
 {
-    if (tn__pg_up(bench.pg, NULL)) {
+    if (tn__pg_up(bench.pg, NULL))
         tn__loop_stop(bench.loop);
-    } else {
+    else
         tn__timer_start(bench.loop, timer, tn__mono_us() + 1000);
-    }
 }
 
 static void open_worker(const char *url, int in_flight, int batch_max)
@@ -275,9 +272,8 @@ static void prepare(const char *url)
         " FROM items"));
     PGresult *ids = PQexecParams(pq, "SELECT id FROM items LIMIT 10000", 0, NULL, NULL, NULL, NULL,
         1);
-    for (int i = 0; i < PQntuples(ids); i++) {
+    for (int i = 0; i < PQntuples(ids); i++)
         memcpy(bench.items[i].b, PQgetvalue(ids, i, 0), 16);
-    }
     PQclear(ids);
     PQclear(PQexec(pq, "VACUUM ANALYZE items, trunnion_idempotency, trunnion_outbox"));
     PQfinish(pq);
@@ -329,11 +325,9 @@ int main(int argc, char **argv)
     open_worker(argv[1], in_flight, batch_max);
     const int clients[] = { 1, 8, 32, 128 };
     int only = number_at(argc, argv, 6, 0);
-    for (size_t i = 0; i < sizeof clients / sizeof *clients; i++) {
-        if (only == 0 || only == clients[i]) {
+    for (size_t i = 0; i < sizeof clients / sizeof *clients; i++)
+        if (only == 0 || only == clients[i])
             run((size_t)clients[i], seconds);
-        }
-    }
     tn__pg_close(bench.pg);
     tn__loop_close(bench.loop);
     free(bench.latencies_us);

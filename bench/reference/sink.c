@@ -21,21 +21,18 @@ static bool take(int fd)
     char *end = NULL;
     while (end == NULL) {
         ssize_t got = read(fd, in + n, sizeof in - 1 - n);
-        if (got <= 0) {
+        if (got <= 0)
             return false;
-        }
         n += (size_t)got;
         end = memmem(in, n, "\r\n\r\n", 4);
     }
     const char *length = strcasestr(in, "\r\nContent-Length: ");
-    if (length != NULL && length < end) {
+    if (length != NULL && length < end)
         body = strtoul(length + 18, NULL, 10);
-    }
     for (size_t taken = n - (size_t)(end - in) - 4; taken < body;) {
         ssize_t got = read(fd, in, sizeof in - 1);
-        if (got <= 0) {
+        if (got <= 0)
             return false;
-        }
         taken += (size_t)got;
     }
     return true;

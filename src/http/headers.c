@@ -54,12 +54,11 @@ void tn__headers_add(tn__headers *headers, tn_arena *arena, tn_str name, tn_str 
 static size_t quoted_length(tn_str s)
 {
     assert(s.len > 0 && s.data[0] == '"');
-    for (size_t i = 1; i < s.len; i++) {
+    for (size_t i = 1; i < s.len; i++)
         if (s.data[i] == '\\')
             i++;
         else if (s.data[i] == '"')
             return i + 1;
-    }
     return s.len;
 }
 

@@ -81,23 +81,21 @@ static tn__pair *take_own(tn_req *req, const tn_schema *own, size_t *n_own, tn__
     tn__pair *mine = tn_alloc(req->arena, 2 * req->n_pairs * sizeof mine[0]);
     *others = mine + req->n_pairs;
     *n_own = 0;
-    for (size_t i = 0, n = 0; i < req->n_pairs; i++) {
+    for (size_t i = 0, n = 0; i < req->n_pairs; i++)
         if (tn__field_find(own, req->pairs[i].name) != NULL)
             mine[(*n_own)++] = req->pairs[i];
         else
             (*others)[n++] = req->pairs[i];
-    }
     return mine;
 }
 
 static void append(tn__faults *to, const tn__faults *from)
 {
-    for (size_t i = 0; i < from->n; i++) {
+    for (size_t i = 0; i < from->n; i++)
         if (to->n < TN__FAULTS_MAX)
             to->at[to->n++] = from->at[i];
         else
             to->more++;
-    }
     to->more += from->more;
 }
 

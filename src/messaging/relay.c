@@ -235,12 +235,11 @@ static void *run(void *arg)
         /* Once more than seems needed: what was written before the close is there by then. */
         drained = atomic_load(&relay->closing);
         relay->claim_due = relay->claim_due || drained;
-        if (should_claim(relay)) {
+        if (should_claim(relay))
             while (tn__relay_batch(relay))
                 tn__relay_upkeep(relay);
-        } else if (!drained) {
+        else if (!drained)
             rest(relay);
-        }
     }
     return NULL;
 }

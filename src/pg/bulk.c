@@ -12,11 +12,9 @@ enum { KEPT_BYTES_MAX = 1 << 20 };
 
 static struct tn__bulk_group *group_of(tn__bulks *bulks, tn__statement *statement)
 {
-    for (size_t i = 0; i < bulks->n; i++) {
-        if (bulks->groups[i].statement == statement) {
+    for (size_t i = 0; i < bulks->n; i++)
+        if (bulks->groups[i].statement == statement)
             return &bulks->groups[i];
-        }
-    }
     assert(bulks->n < TN__BULKS_MAX);
     struct tn__bulk_group *group = &bulks->groups[bulks->n++];
     group->statement = statement;
@@ -38,11 +36,9 @@ static void gather(tn__bulks *bulks, tn_tx *const *txs, size_t n, bool first)
     bulks->n = 0;
     for (size_t i = 0; i < n; i++) {
         const tn__bulk_row *row = txs[i] == NULL ? NULL : txs[i]->rows.first;
-        for (; row != NULL; row = row->next) {
-            if (row->first == first) {
+        for (; row != NULL; row = row->next)
+            if (row->first == first)
                 add(group_of(bulks, row->statement), row);
-            }
-        }
     }
 }
 
@@ -79,9 +75,8 @@ static void encode_column(tn__buf *out, const struct tn__bulk_group *group, size
 {
     out->len = 0;
     tn__array_begin(out, group->statement->kinds[column]);
-    for (size_t i = 0; i < group->n; i++) {
+    for (size_t i = 0; i < group->n; i++)
         tn__array_add(out, &group->rows[i]->args[column]);
-    }
     tn__array_end(out, group->n);
 }
 
@@ -96,11 +91,9 @@ static void send(tn__bulks *bulks, tn__conn *conn, const struct tn__bulk_group *
         lengths[i] = (int)bulks->columns[i].len;
     }
     tn__conn_execute(conn, group->statement, &(tn__params){ values, lengths }, tag);
-    for (size_t i = 0; i < group->statement->n_params; i++) {
-        if (bulks->columns[i].cap > KEPT_BYTES_MAX) {
+    for (size_t i = 0; i < group->statement->n_params; i++)
+        if (bulks->columns[i].cap > KEPT_BYTES_MAX)
             tn__buf_deinit(&bulks->columns[i]);
-        }
-    }
 }
 
 void tn__bulks_send(tn__bulks *bulks, tn__conn *conn, tn_tx *const *txs, size_t n, bool first,
@@ -109,19 +102,16 @@ void tn__bulks_send(tn__bulks *bulks, tn__conn *conn, tn_tx *const *txs, size_t 
     gather(bulks, txs, n, first);
     for (size_t i = 0; i < bulks->n; i++) {
         struct tn__bulk_group *group = &bulks->groups[i];
-        if (first) {
+        if (first)
             qsort(group->rows, group->n, sizeof(*group->rows), compare_keys);
-        }
         send(bulks, conn, group, tag);
     }
 }
 
 void tn__bulks_deinit(tn__bulks *bulks)
 {
-    for (size_t i = 0; i < TN__BULKS_MAX; i++) {
+    for (size_t i = 0; i < TN__BULKS_MAX; i++)
         free(bulks->groups[i].rows);
-    }
-    for (size_t i = 0; i < TN__PARAMS_MAX; i++) {
+    for (size_t i = 0; i < TN__PARAMS_MAX; i++)
         tn__buf_deinit(&bulks->columns[i]);
-    }
 }

@@ -45,17 +45,14 @@ static void count(tn__conn *conn, double by)
 
 void tn__conn_set_used(tn__conn *conn, bool used)
 {
-    if (conn->counted_used == used) {
+    if (conn->counted_used == used)
         return;
-    }
     bool counted = conn->state == TN__CONN_UP;
-    if (counted) {
+    if (counted)
         count(conn, -1);
-    }
     conn->counted_used = used;
-    if (counted) {
+    if (counted)
         count(conn, 1);
-    }
 }
 
 static void notice(void *owner, const PGresult *result)
@@ -94,9 +91,8 @@ static void unwatch(tn__conn *conn)
 static void close_now(tn__conn *conn)
 {
     tn__loop_not_later(conn->loop, &conn->ending);
-    if (conn->state == TN__CONN_UP) {
+    if (conn->state == TN__CONN_UP)
         count(conn, -1);
-    }
     unwatch(conn);
     tn__timer_stop(conn->loop, &conn->timer);
     PQfinish(conn->pq);
@@ -109,9 +105,8 @@ static void close_now(tn__conn *conn)
 static int64_t backoff_us(int failures)
 {
     int64_t us = TN__BACKOFF_MIN_US;
-    for (int i = 1; i < failures && us < TN__BACKOFF_MAX_US; i++) {
+    for (int i = 1; i < failures && us < TN__BACKOFF_MAX_US; i++)
         us *= 2;
-    }
     us = us < TN__BACKOFF_MAX_US ? us : TN__BACKOFF_MAX_US;
     /* A connection that was lost is asked for again at once; replicas still spread out a little. */
     int64_t least = failures == 0 ? 0 : us / 2;
@@ -139,9 +134,8 @@ static void end(tn__task *task)
 
 void tn__conn_break(tn__conn *conn, const char *why)
 {
-    if (conn->broken || conn->pq == NULL) {
+    if (conn->broken || conn->pq == NULL)
         return;
-    }
     tn__conn_why(conn, why);
     conn->broken = true;
     tn__loop_later(conn->loop, &conn->ending);
@@ -163,9 +157,8 @@ static void set_up(tn__conn *conn)
     }
     conn->state = TN__CONN_SETUP;
     watch(conn, EPOLLIN);
-    if (conn->read_only) {
+    if (conn->read_only)
         tn__conn_command(conn, "SET default_transaction_read_only = on", 0);
-    }
     tn__conn_command(conn, TEXT_TYPES, TAG_TEXT_TYPES);
     tn__conn_sync(conn);
 }
@@ -193,17 +186,15 @@ static void attempt(tn__timer *timer)
     tn__conn *conn = timer->owner;
     assert(conn->pq == NULL);
     conn->pq = PQconnectStartParams(conn->common->keywords, conn->common->values, 1);
-    if (conn->pq == NULL) {
+    if (conn->pq == NULL)
         tn__xmalloc(SIZE_MAX); /* libpq had no memory: ends the process */
-    }
     conn->state = TN__CONN_CONNECTING;
     conn->timer = (tn__timer){ .on_time = attempt_timed_out, .owner = conn };
     tn__timer_start(conn->loop, &conn->timer, tn__mono_us() + conn->common->connect_timeout_us);
-    if (PQstatus(conn->pq) == CONNECTION_BAD) {
+    if (PQstatus(conn->pq) == CONNECTION_BAD)
         tn__conn_break(conn, PQerrorMessage(conn->pq));
-    } else {
+    else
         watch(conn, EPOLLOUT);
-    }
 }
 
 static void take_text_types(tn__conn *conn, const PGresult *result)
@@ -224,11 +215,10 @@ static void take_text_types(tn__conn *conn, const PGresult *result)
 /* While it is being set up a connection is its own owner. */
 static void setup_result(tn__conn *conn, const tn__entry *entry, const PGresult *result)
 {
-    if (!tn__result_ok(result)) {
+    if (!tn__result_ok(result))
         tn__conn_break(conn, PQresultErrorMessage(result));
-    } else if (entry->tag == TAG_TEXT_TYPES) {
+    else if (entry->tag == TAG_TEXT_TYPES)
         take_text_types(conn, result);
-    }
 }
 
 static void setup_sync(tn__conn *conn)
@@ -245,14 +235,12 @@ const tn__conn_events tn__setup_events = { .on_result = setup_result, .on_sync =
 static void on_ready(tn__watch *watch, uint32_t events)
 {
     tn__conn *conn = watch->owner;
-    if (conn->broken) {
+    if (conn->broken)
         return;
-    }
-    if (conn->state == TN__CONN_CONNECTING) {
+    if (conn->state == TN__CONN_CONNECTING)
         poll_connecting(conn);
-    } else {
+    else
         tn__pipeline_ready(conn, events);
-    }
 }
 
 /* ---- For the owner ------------------------------------------------------ */
@@ -280,9 +268,8 @@ void tn__conn_start(tn__conn *conn)
 
 void tn__conn_hurry(tn__conn *conn)
 {
-    if (conn->state == TN__CONN_WAITING) {
+    if (conn->state == TN__CONN_WAITING)
         tn__timer_start(conn->loop, &conn->timer, tn__mono_us());
-    }
 }
 
 void tn__conn_stop(tn__conn *conn)

@@ -21,12 +21,10 @@ static bool is_one_of(const char *sqlstate, const char *a, const char *b)
 
 static tn__fail_kind kind_of(const PGresult *result, const char *sqlstate, const char *constraint)
 {
-    if (in_class(sqlstate, "23") && *constraint != '\0') {
+    if (in_class(sqlstate, "23") && *constraint != '\0')
         return TN__FAIL_CONSTRAINT;
-    }
-    if (tn__error_may_pass(result) || strcmp(sqlstate, "55P03") == 0 || in_class(sqlstate, "53")) {
+    if (tn__error_may_pass(result) || strcmp(sqlstate, "55P03") == 0 || in_class(sqlstate, "53"))
         return TN__FAIL_BUSY; /* also for the lock timeout, and for lack of resources */
-    }
     /* query_canceled: by statement_timeout, or by an administrator. */
     return strcmp(sqlstate, "57014") == 0 ? TN__FAIL_TIMEOUT : TN__FAIL_ERROR;
 }
@@ -56,9 +54,8 @@ void tn__met_error(tn_arena *arena, const PGresult *result, const char *query, t
     };
     bool everyday = met->failure.kind == TN__FAIL_CONSTRAINT ||
         (met->failure.kind == TN__FAIL_BUSY && !in_class(sqlstate, "53"));
-    if (!everyday) {
+    if (!everyday)
         met->message = message_of(arena, result, sqlstate);
-    }
 }
 
 void tn__met_misfit(tn_arena *arena, const char *query, tn_str message, tn__met *met)

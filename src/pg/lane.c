@@ -56,9 +56,8 @@ static void put_back(tn__lane *lane, tn_tx *tx)
         return;
     }
     tn_tx *next = lane->shared.first;
-    while (next != NULL && next->turn < tx->turn) {
+    while (next != NULL && next->turn < tx->turn)
         next = next->next;
-    }
     insert(&lane->shared, tx, next);
 }
 
@@ -93,11 +92,10 @@ void tn__lane_submit(tn__lane *lane, tn_tx *tx)
 
 void tn__lane_leave(tn_tx *tx)
 {
-    if (tx->place == TN__AT_LANE) {
+    if (tx->place == TN__AT_LANE)
         take_out(tx);
-    } else if (tx->place == TN__AT_BATCH) {
+    else if (tx->place == TN__AT_BATCH)
         *tx->seat = NULL;
-    }
     tx->place = TN__AT_HOME;
 }
 
@@ -114,9 +112,8 @@ static void fill(tn__lane *lane, tn__batch *batch, const tn__tx_queue *queue)
     while (queue->first != NULL && batch->n < room && bytes < TN__BATCH_BYTES_MAX) {
         tn_tx *tx = queue->first;
         room = tx->share_max < room ? tx->share_max : room;
-        if (batch->n >= room) {
+        if (batch->n >= room)
             break;
-        }
         take_out(tx);
         tx->place = TN__AT_BATCH;
         tx->seat = &batch->members[batch->n++];
@@ -134,17 +131,15 @@ static void send_member(tn__lane *lane, const tn__batch *batch, tn_tx *tx, int t
 {
     tn__tx_rewind(tx);
     tn__conn_trace(&lane->conn, tx->part_of, trip_of(batch));
-    for (tn__step *step = tx->steps.first; step != NULL; step = step->next) {
+    for (tn__step *step = tx->steps.first; step != NULL; step = step->next)
         tn__conn_execute(&lane->conn, step->statement, &step->params, tag);
-    }
 }
 
 static void begin_trip(tn__lane *lane, tn__batch *batch)
 {
     tn__round_trip_begin(&batch->trip, &lane->conn);
-    for (size_t i = 0; i < batch->n; i++) {
+    for (size_t i = 0; i < batch->n; i++)
         tn__round_trip_add(&batch->trip, batch->members[i]->part_of);
-    }
     tn__round_trip_start(&batch->trip, batch->n > 1);
 }
 
@@ -163,9 +158,8 @@ static void send_batch(tn__lane *lane, const tn__tx_queue *queue)
     fill(lane, batch, queue);
     begin_trip(lane, batch);
     send_bulks(lane, batch, true);
-    for (size_t i = 0; i < batch->n; i++) {
+    for (size_t i = 0; i < batch->n; i++)
         send_member(lane, batch, batch->members[i], (int)i);
-    }
     send_bulks(lane, batch, false);
     batch->synced = tn__conn_sync(&lane->conn);
     tn__round_trip_sent(&batch->trip, &lane->conn);
@@ -182,13 +176,11 @@ static bool has_slot(const tn__lane *lane)
 static void send(tn__task *task)
 {
     tn__lane *lane = task->owner;
-    while (tn__conn_is_up(&lane->conn) && lane->shared.first != NULL && has_slot(lane)) {
+    while (tn__conn_is_up(&lane->conn) && lane->shared.first != NULL && has_slot(lane))
         send_batch(lane, &lane->shared);
-    }
     while (tn__conn_is_up(&lane->conn) && lane->alone.first != NULL &&
-        lane->n_in_flight < lane->n_batches) {
+        lane->n_in_flight < lane->n_batches)
         send_batch(lane, &lane->alone);
-    }
     tn__conn_set_used(&lane->conn, lane->n_in_flight > 0);
 }
 
@@ -217,16 +209,14 @@ static void on_result(tn__conn *conn, const tn__entry *entry, const PGresult *re
     tn__lane *lane = conn->owner;
     assert(lane->n_in_flight > 0);
     tn__batch *batch = batch_at(lane, 0);
-    if (PQresultStatus(result) == PGRES_PIPELINE_ABORTED) {
+    if (PQresultStatus(result) == PGRES_PIPELINE_ABORTED)
         return;
-    }
     if (!tn__result_ok(result)) {
         fail_batch(batch, entry, result);
     } else if (entry->kind == TN__ENTRY_STATEMENT && entry->tag != TAG_SHARED) {
         tn_tx *tx = batch->members[entry->tag];
-        if (tx != NULL) {
+        if (tx != NULL)
             tn__tx_take(tx, conn, result);
-        }
     }
 }
 
@@ -234,9 +224,8 @@ static void on_result(tn__conn *conn, const tn__entry *entry, const PGresult *re
 static void judge(tn__lane *lane, tn__batch *batch)
 {
     tn_tx *tx = batch->members[0];
-    if (tx == NULL) {
+    if (tx == NULL)
         return;
-    }
     if (!batch->may_pass) {
         tn__tx_return(tx);
     } else if (++tx->alone_tries < TN__ALONE_TRIES_MAX) {
@@ -252,12 +241,10 @@ static size_t narrowed(const tn__batch *batch, size_t i)
 {
     tn_tx *member = batch->members[i];
     bool named = batch->culprit < batch->n;
-    if (i == batch->culprit || (!named && batch->took_long)) {
+    if (i == batch->culprit || (!named && batch->took_long))
         return 1;
-    }
-    if (named && ++member->times_undone <= TN__UNDONE_MAX) {
+    if (named && ++member->times_undone <= TN__UNDONE_MAX)
         return member->share_max;
-    }
     return (batch->n + 1) / 2;
 }
 
@@ -277,11 +264,9 @@ static void take_apart(tn__lane *lane, tn__batch *batch)
 
 static void give_answers(tn__batch *batch)
 {
-    for (size_t i = 0; i < batch->n; i++) {
-        if (batch->members[i] != NULL) {
+    for (size_t i = 0; i < batch->n; i++)
+        if (batch->members[i] != NULL)
             tn__tx_return(batch->members[i]);
-        }
-    }
 }
 
 static void on_sync(tn__conn *conn)
@@ -290,11 +275,10 @@ static void on_sync(tn__conn *conn)
     assert(lane->n_in_flight > 0);
     tn__batch *batch = batch_at(lane, 0);
     tn__round_trip_end(&batch->trip, conn, batch->failed);
-    if (batch->failed) {
+    if (batch->failed)
         take_apart(lane, batch);
-    } else {
+    else
         give_answers(batch);
-    }
     lane->oldest = (lane->oldest + 1) % lane->n_batches;
     lane->n_in_flight--;
     tn__loop_later(lane->pg->loop, &lane->send);
@@ -315,9 +299,8 @@ static void on_patience_over(tn__timer *timer)
 
 static void be_patient(tn__lane *lane)
 {
-    if (lane->hopeless || lane->patience.slot != 0) {
+    if (lane->hopeless || lane->patience.slot != 0)
         return;
-    }
     lane->patience = (tn__timer){ .on_time = on_patience_over, .owner = lane };
     tn__timer_start(lane->pg->loop, &lane->patience, tn__mono_us() + lane->pg->reconnect_wait_us);
 }
@@ -329,11 +312,10 @@ static void save(tn__lane *lane, const tn__batch *batch, tn_tx *tx)
 {
     bool undone = lane->mode == TN__READ || !batch->synced || batch->failed;
     tx->uncertain |= !undone;
-    if ((undone || tx->has_first) && ++tx->lost_tries <= TN__LOST_TRIES_MAX) {
+    if ((undone || tx->has_first) && ++tx->lost_tries <= TN__LOST_TRIES_MAX)
         put_back(lane, tx);
-    } else {
+    else
         turn_away(tx);
-    }
 }
 
 static void on_down(tn__conn *conn)
@@ -341,11 +323,9 @@ static void on_down(tn__conn *conn)
     tn__lane *lane = conn->owner;
     for (size_t i = 0; i < lane->n_in_flight; i++) {
         tn__batch *batch = batch_at(lane, i);
-        for (size_t j = 0; j < batch->n; j++) {
-            if (batch->members[j] != NULL) {
+        for (size_t j = 0; j < batch->n; j++)
+            if (batch->members[j] != NULL)
                 save(lane, batch, batch->members[j]);
-            }
-        }
     }
     lane->n_in_flight = 0;
     tn__conn_set_used(conn, false);

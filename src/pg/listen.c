@@ -39,18 +39,16 @@ static void ask(tn__listener *listener, ear *at)
 static void on_up(tn__conn *conn)
 {
     tn__listener *listener = conn->owner;
-    for (ear *at = listener->first; at != NULL; at = at->next) {
+    for (ear *at = listener->first; at != NULL; at = at->next)
         ask(listener, at);
-    }
     tn__conn_sync(conn);
 }
 
 static void on_result(tn__conn *conn, const tn__entry *entry, const PGresult *result)
 {
     (void)entry;
-    if (!tn__result_ok(result)) {
+    if (!tn__result_ok(result))
         tn__conn_break(conn, PQresultErrorMessage(result));
-    }
 }
 
 /* From here on nothing is missed; what came before may have been. */
@@ -68,19 +66,16 @@ static void on_sync(tn__conn *conn)
 static void on_notify(tn__conn *conn, const char *name)
 {
     tn__listener *listener = conn->owner;
-    for (ear *at = listener->first; at != NULL; at = at->next) {
-        if (at->state == HEARD && strcmp(at->channel, name) == 0) {
+    for (ear *at = listener->first; at != NULL; at = at->next)
+        if (at->state == HEARD && strcmp(at->channel, name) == 0)
             at->fn(at->arg);
-        }
-    }
 }
 
 static void on_down(tn__conn *conn)
 {
     tn__listener *listener = conn->owner;
-    for (ear *at = listener->first; at != NULL; at = at->next) {
+    for (ear *at = listener->first; at != NULL; at = at->next)
         at->state = SILENT;
-    }
 }
 
 static const tn__conn_events listener_events = {
@@ -119,16 +114,14 @@ void tn__pg_listen(tn__pg *pg, const char *channel, void (*fn)(void *arg), void 
 
 void tn__listener_hurry(tn__pg *pg)
 {
-    if (pg->listener != NULL) {
+    if (pg->listener != NULL)
         tn__conn_hurry(&pg->listener->conn);
-    }
 }
 
 void tn__listener_close(tn__pg *pg)
 {
-    if (pg->listener == NULL) {
+    if (pg->listener == NULL)
         return;
-    }
     tn__conn_deinit(&pg->listener->conn);
     while (pg->listener->first != NULL) {
         ear *gone = pg->listener->first;

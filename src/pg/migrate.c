@@ -37,12 +37,10 @@ static checksum checksum_of(const char *sql)
     checksum sum = { "" };
     unsigned char bytes[EVP_MAX_MD_SIZE];
     unsigned n = 0;
-    if (EVP_Digest(sql, strlen(sql), bytes, &n, EVP_sha256(), NULL) != 1) {
+    if (EVP_Digest(sql, strlen(sql), bytes, &n, EVP_sha256(), NULL) != 1)
         n = 0; /* equals no checksum that was ever stored */
-    }
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < n; i++)
         snprintf(sum.hex + 2 * (size_t)i, 3, "%02x", bytes[i]);
-    }
     return sum;
 }
 
@@ -111,9 +109,8 @@ static tn__migrated take_turn(run *r)
 {
     tn__migrated done = execute(r, "SELECT pg_advisory_lock(" LOCK_KEY ")",
         "waiting for the migrations of another process");
-    if (done == TN__MIGRATE_DONE) {
+    if (done == TN__MIGRATE_DONE)
         done = execute(r, "SET lock_timeout = 0; " TABLE, "making the table of migrations");
-    }
     return done;
 }
 
@@ -133,11 +130,9 @@ static tn__migrated check_order(run *r)
 
 static bool is_listed(const run *r, const char *name)
 {
-    for (size_t i = 0; i < r->n; i++) {
-        if (strcmp(r->migrations[i].name, name) == 0) {
+    for (size_t i = 0; i < r->n; i++)
+        if (strcmp(r->migrations[i].name, name) == 0)
             return true;
-        }
-    }
     return false;
 }
 
@@ -171,9 +166,8 @@ static tn__migrated find_applied(run *r, size_t *n_applied)
         ? TN__MIGRATE_DONE
         : failed(r, result, "reading the applied migrations");
     int n = done == TN__MIGRATE_DONE ? PQntuples(result) : 0;
-    for (int i = 0; i < n && done == TN__MIGRATE_DONE; i++) {
+    for (int i = 0; i < n && done == TN__MIGRATE_DONE; i++)
         done = compare(r, (size_t)i, PQgetvalue(result, i, 0), PQgetvalue(result, i, 1));
-    }
     *n_applied = (size_t)n;
     PQclear(result);
     return done;
@@ -232,15 +226,12 @@ static tn__migrated record(run *r, const tn_migration *migration)
 static tn__migrated apply(run *r, const tn_migration *migration)
 {
     tn__migrated done = execute(r, "BEGIN", migration->name);
-    if (done == TN__MIGRATE_DONE) {
+    if (done == TN__MIGRATE_DONE)
         done = run_sql(r, migration);
-    }
-    if (done == TN__MIGRATE_DONE) {
+    if (done == TN__MIGRATE_DONE)
         done = record(r, migration);
-    }
-    if (done == TN__MIGRATE_DONE) {
+    if (done == TN__MIGRATE_DONE)
         done = execute(r, "COMMIT", migration->name);
-    }
     if (done == TN__MIGRATE_DONE) {
         TN_LOG(TN_INFO, "migration applied", TN_LOG_Z("set", r->set),
             TN_LOG_Z("migration", migration->name));
@@ -252,9 +243,8 @@ static tn__migrated apply_missing(run *r)
 {
     size_t n_applied = 0;
     tn__migrated done = find_applied(r, &n_applied);
-    for (size_t i = n_applied; i < r->n && done == TN__MIGRATE_DONE; i++) {
+    for (size_t i = n_applied; i < r->n && done == TN__MIGRATE_DONE; i++)
         done = apply(r, &r->migrations[i]);
-    }
     return done;
 }
 
@@ -305,15 +295,12 @@ tn__migrated tn__migrate_sets(tn_arena *arena, const char *url, const tn__migrat
 {
     run r = { .arena = arena, .why = why };
     tn__migrated done = each_set(&r, sets, n, check_order);
-    if (done == TN__MIGRATE_DONE) {
+    if (done == TN__MIGRATE_DONE)
         done = open_connection(&r, url, timeout_ms);
-    }
-    if (done == TN__MIGRATE_DONE) {
+    if (done == TN__MIGRATE_DONE)
         done = take_turn(&r);
-    }
-    if (done == TN__MIGRATE_DONE) {
+    if (done == TN__MIGRATE_DONE)
         done = each_set(&r, sets, n, apply_missing);
-    }
     PQfinish(r.pq); /* which also rolls back and unlocks */
     return done;
 }
@@ -323,12 +310,10 @@ tn__migrated tn__migrations_check(tn_arena *arena, const char *url, const tn__mi
 {
     run r = { .arena = arena, .why = why };
     tn__migrated done = each_set(&r, sets, n, check_order);
-    if (done == TN__MIGRATE_DONE) {
+    if (done == TN__MIGRATE_DONE)
         done = open_connection(&r, url, timeout_ms);
-    }
-    if (done == TN__MIGRATE_DONE) {
+    if (done == TN__MIGRATE_DONE)
         done = each_set(&r, sets, n, refuse_missing);
-    }
     PQfinish(r.pq);
     return done;
 }

@@ -53,9 +53,8 @@ bool tn__args_hold_nul(tn_args args)
         const tn_arg *arg = &args.at[i];
         if (!arg->null && is_text(arg->kind)) {
             tn_str text = text_of(arg);
-            if (text.len > 0 && memchr(text.data, '\0', text.len) != NULL) {
+            if (text.len > 0 && memchr(text.data, '\0', text.len) != NULL)
                 return true;
-            }
         }
     }
     return false;
@@ -92,20 +91,17 @@ static int put_binary(char out[BINARY_BYTES_MAX], const tn_arg *arg)
 bool tn__params_encode(tn_arena *arena, tn_args args, tn__params *params)
 {
     *params = (tn__params){ NULL, NULL };
-    if (tn__args_hold_nul(args)) {
+    if (tn__args_hold_nul(args))
         return false;
-    }
-    if (args.n == 0) {
+    if (args.n == 0)
         return true;
-    }
     const char **values = tn_alloc(arena, args.n * (sizeof *values + sizeof(int)));
     int *lengths = (int *)(values + args.n);
     char *binary = tn_alloc(arena, args.n * BINARY_BYTES_MAX);
     for (size_t i = 0; i < args.n; i++, binary += BINARY_BYTES_MAX) {
         const tn_arg *arg = &args.at[i];
-        if (arg->null) {
+        if (arg->null)
             continue;
-        }
         if (is_text(arg->kind)) {
             values[i] = tn_copy(arena, text_of(arg)).data;
         } else {

@@ -31,11 +31,9 @@ static char *copy(const char *z)
 static void add_options_of_url(tn__buf *out, const char *url)
 {
     PQconninfoOption *parts = PQconninfoParse(url, NULL);
-    for (PQconninfoOption *part = parts; part != NULL && part->keyword != NULL; part++) {
-        if (strcmp(part->keyword, "options") == 0 && part->val != NULL) {
+    for (PQconninfoOption *part = parts; part != NULL && part->keyword != NULL; part++)
+        if (strcmp(part->keyword, "options") == 0 && part->val != NULL)
             tn__buf_printf(out, "%s ", part->val);
-        }
-    }
     PQconninfoFree(parts);
 }
 
@@ -103,9 +101,8 @@ void tn__pg_note_up(tn__pg *pg)
     tn__conn_hurry(&pg->read.conn);
     tn__conn_hurry(&pg->write.conn);
     tn__listener_hurry(pg);
-    for (size_t i = 0; i < pg->pool.n; i++) {
+    for (size_t i = 0; i < pg->pool.n; i++)
         tn__conn_hurry(&pg->pool.sessions[i].conn);
-    }
 }
 
 bool tn__pg_up(const tn__pg *pg, tn_str *why)
@@ -148,9 +145,8 @@ void tn__pg_close(tn__pg *pg)
     tn__lane_close(&pg->read);
     tn__statements_deinit(&pg->statements);
     tn__bulks_deinit(&pg->bulks);
-    for (size_t i = 0; pg->common.keywords[i] != NULL; i++) {
+    for (size_t i = 0; pg->common.keywords[i] != NULL; i++)
         free(pg->texts[i]);
-    }
     free(pg->texts);
     free(pg->common.text_types.at);
     free(pg);

@@ -81,20 +81,17 @@ static void note_failure(tn__conn *conn, const tn__entry *entry, const PGresult 
     bool gone = entry->kind == TN__ENTRY_PREPARE ||
         (entry->kind == TN__ENTRY_STATEMENT &&
             (has_state(result, "26000") || plan_is_stale(result)));
-    if (gone) {
+    if (gone)
         forget(conn, entry->statement, entry->generation);
-    }
 }
 
 const tn__plan *tn__conn_plan(tn__conn *conn, tn_arena *arena, const tn__statement *statement,
     const tn_schema *schema, const PGresult *result, tn_str *why)
 {
     prepared *p = prepared_of(conn, statement);
-    for (tn__plan *plan = p->plans; plan != NULL; plan = plan->next) {
-        if (plan->schema == schema && plan->n_columns == (size_t)PQnfields(result)) {
+    for (tn__plan *plan = p->plans; plan != NULL; plan = plan->next)
+        if (plan->schema == schema && plan->n_columns == (size_t)PQnfields(result))
             return plan;
-        }
-    }
     tn__plan *plan = tn__plan_make(arena, schema, result, &conn->common->text_types, why);
     if (plan != NULL) {
         plan->next = p->plans;
@@ -109,9 +106,8 @@ static void grow(tn__conn *conn)
 {
     size_t cap = conn->cap == 0 ? ENTRIES_MIN : conn->cap * 2;
     tn__entry *entries = tn__xmalloc(cap * sizeof *entries);
-    for (size_t i = 0; i < conn->n; i++) {
+    for (size_t i = 0; i < conn->n; i++)
         entries[i] = conn->entries[(conn->first + i) & (conn->cap - 1)];
-    }
     free(conn->entries);
     conn->entries = entries;
     conn->cap = cap;
@@ -120,12 +116,10 @@ static void grow(tn__conn *conn)
 
 static void push(tn__conn *conn, tn__entry entry)
 {
-    if (conn->n == conn->cap) {
+    if (conn->n == conn->cap)
         grow(conn);
-    }
-    if (conn->sending_us == 0) {
+    if (conn->sending_us == 0)
         conn->sending_us = tn__mono_us(); /* one look at the clock a batch */
-    }
     entry.sent_us = conn->sending_us;
     conn->entries[(conn->first + conn->n++) & (conn->cap - 1)] = entry;
 }
@@ -147,9 +141,8 @@ static void end_statements(tn__conn *conn)
 {
     for (size_t i = 0; i < conn->n; i++) {
         const tn__entry *entry = &conn->entries[(conn->first + i) & (conn->cap - 1)];
-        if (entry->kind == TN__ENTRY_STATEMENT && !entry->answered) {
+        if (entry->kind == TN__ENTRY_STATEMENT && !entry->answered)
             tn__statement_ended(conn, entry, NULL);
-        }
     }
 }
 
@@ -160,9 +153,8 @@ void tn__pipeline_clear(tn__conn *conn)
     conn->stray_nulls = 0;
     conn->sending_us = 0;
     conn->n_since_sync = 0;
-    for (size_t i = 0; i < conn->n_prepared; i++) {
+    for (size_t i = 0; i < conn->n_prepared; i++)
         free_plans(&conn->prepared[i]);
-    }
     free(conn->prepared);
     conn->prepared = NULL;
     conn->n_prepared = 0;
@@ -196,18 +188,16 @@ static void flush(tn__conn *conn)
 static const char *server_name(const tn__statement *statement, unsigned generation,
     char buffer[TN__STATEMENT_NAME_MAX + 16])
 {
-    if (generation == 0) {
+    if (generation == 0)
         return statement->name;
-    }
     snprintf(buffer, TN__STATEMENT_NAME_MAX + 16, "%s~%u", statement->name, generation);
     return buffer;
 }
 
 void tn__conn_execute(tn__conn *conn, tn__statement *statement, const tn__params *params, int tag)
 {
-    if (!can_send(conn)) {
+    if (!can_send(conn))
         return;
-    }
     prepared *p = prepared_of(conn, statement);
     char buffer[TN__STATEMENT_NAME_MAX + 16];
     const char *name = server_name(statement, p->generation, buffer);
@@ -246,9 +236,8 @@ void tn__conn_trace(tn__conn *conn, const tn__trace *part_of, const tn__trace *s
 
 void tn__conn_command(tn__conn *conn, const char *sql, int tag)
 {
-    if (!can_send(conn)) {
+    if (!can_send(conn))
         return;
-    }
     if (PQsendQueryParams(conn->pq, sql, 0, NULL, NULL, NULL, NULL, 0) != 1) {
         send_failed(conn);
         return;
@@ -258,9 +247,8 @@ void tn__conn_command(tn__conn *conn, const char *sql, int tag)
 
 bool tn__conn_sync(tn__conn *conn)
 {
-    if (!can_send(conn)) {
+    if (!can_send(conn))
         return false;
-    }
     if (PQpipelineSync(conn->pq) != 1) {
         send_failed(conn);
         return false;
@@ -276,9 +264,8 @@ bool tn__conn_sync(tn__conn *conn)
 /* The session's end: the server's word for it, or libpq's, which has no SQLSTATE. */
 static bool is_the_end(const PGresult *result)
 {
-    if (PQresultStatus(result) != PGRES_FATAL_ERROR) {
+    if (PQresultStatus(result) != PGRES_FATAL_ERROR)
         return false;
-    }
     const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
     return severity == NULL || strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0 ||
         PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL;
@@ -286,18 +273,14 @@ static bool is_the_end(const PGresult *result)
 
 static void observe(tn__conn *conn, const tn__entry *entry, const PGresult *result)
 {
-    if (entry->kind != TN__ENTRY_STATEMENT) {
+    if (entry->kind != TN__ENTRY_STATEMENT)
         return;
-    }
     tn__statement_ended(conn, entry, result);
-    for (size_t i = conn->n_since_sync; i-- > 0;) {
-        if (conn->since_sync[i] == entry->statement) {
+    for (size_t i = conn->n_since_sync; i-- > 0;)
+        if (conn->since_sync[i] == entry->statement)
             return;
-        }
-    }
-    if (conn->n_since_sync < TN__SLOW_NAMES_MAX) {
+    if (conn->n_since_sync < TN__SLOW_NAMES_MAX)
         conn->since_sync[conn->n_since_sync++] = entry->statement;
-    }
 }
 
 /* The server holds results back until a Sync, so one slow statement can't be told from the others of
@@ -305,9 +288,8 @@ static void observe(tn__conn *conn, const tn__entry *entry, const PGresult *resu
 static void log_if_slow(tn__conn *conn, int64_t sent_us)
 {
     int64_t began_us = sent_us > conn->synced_us ? sent_us : conn->synced_us;
-    if (conn->received_us - began_us < TN__SLOW_US || conn->n_since_sync == 0) {
+    if (conn->received_us - began_us < TN__SLOW_US || conn->n_since_sync == 0)
         return;
-    }
     tn__buf names = { .arena = NULL };
     for (size_t i = 0; i < conn->n_since_sync; i++) {
         tn__buf_add_z(&names, i == 0 ? "" : ", ");
@@ -336,9 +318,8 @@ static void take_result(tn__conn *conn, const PGresult *result)
 {
     oldest(conn)->answered = true;
     const tn__entry entry = *oldest(conn);
-    if (!tn__result_ok(result)) {
+    if (!tn__result_ok(result))
         note_failure(conn, &entry, result);
-    }
     observe(conn, &entry, result);
     events_of(conn)->on_result(conn, &entry, result);
 }
@@ -372,11 +353,10 @@ static void take(tn__conn *conn, PGresult *result)
         tn__conn_break(conn, "COPY can't be used in a query");
         break;
     default:
-        if (is_the_end(result)) {
+        if (is_the_end(result))
             tn__conn_break(conn, PQresultErrorMessage(result));
-        } else {
+        else
             take_result(conn, result);
-        }
     }
     PQclear(result);
 }
@@ -385,9 +365,8 @@ static void take_notifications(tn__conn *conn)
 {
     PGnotify *notify;
     while (!conn->broken && (notify = PQnotifies(conn->pq)) != NULL) {
-        if (conn->state == TN__CONN_UP && conn->events->on_notify != NULL) {
+        if (conn->state == TN__CONN_UP && conn->events->on_notify != NULL)
             conn->events->on_notify(conn, notify->relname);
-        }
         PQfreemem(notify);
     }
 }
@@ -397,21 +376,17 @@ static void receive(tn__conn *conn)
     /* When the connection has ended, what came before its end is still there to be read. */
     bool alive = PQconsumeInput(conn->pq) == 1;
     conn->received_us = tn__mono_us();
-    while (!conn->broken && conn->n > 0 && PQisBusy(conn->pq) == 0) {
+    while (!conn->broken && conn->n > 0 && PQisBusy(conn->pq) == 0)
         take(conn, PQgetResult(conn->pq));
-    }
     take_notifications(conn);
-    if (!alive || PQstatus(conn->pq) == CONNECTION_BAD) {
+    if (!alive || PQstatus(conn->pq) == CONNECTION_BAD)
         tn__conn_break(conn, PQerrorMessage(conn->pq));
-    }
 }
 
 void tn__pipeline_ready(tn__conn *conn, uint32_t events)
 {
-    if ((events & EPOLLOUT) != 0) {
+    if ((events & EPOLLOUT) != 0)
         flush(conn);
-    }
-    if ((events & ~(uint32_t)EPOLLOUT) != 0 && !conn->broken) {
+    if ((events & ~(uint32_t)EPOLLOUT) != 0 && !conn->broken)
         receive(conn);
-    }
 }

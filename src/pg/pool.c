@@ -32,11 +32,9 @@ void tn__pool_leave(tn_tx *tx)
 
 static bool any_up(const tn__pool *pool)
 {
-    for (size_t i = 0; i < pool->n; i++) {
-        if (tn__conn_is_up(&pool->sessions[i].conn)) {
+    for (size_t i = 0; i < pool->n; i++)
+        if (tn__conn_is_up(&pool->sessions[i].conn))
             return true;
-        }
-    }
     return false;
 }
 
@@ -46,9 +44,8 @@ static void open_more(tn__pool *pool)
     size_t wanted = pool->n_waiting;
     for (size_t i = 0; i < pool->n && wanted > 0; i++) {
         tn__conn_state state = pool->sessions[i].conn.state;
-        if (state == TN__CONN_OFF) {
+        if (state == TN__CONN_OFF)
             tn__conn_start(&pool->sessions[i].conn);
-        }
         wanted -= state != TN__CONN_UP;
     }
 }
@@ -80,23 +77,19 @@ void tn__pool_give_back(tn__session *session)
 static void take_out(tn__pool *pool, const tn__session *session)
 {
     tn__session **at = &pool->idle;
-    while (*at != NULL && *at != session) {
+    while (*at != NULL && *at != session)
         at = &(*at)->next_idle;
-    }
-    if (*at != NULL) {
+    if (*at != NULL)
         *at = session->next_idle;
-    }
 }
 
 static bool take_idle(tn__pool *pool, tn_tx *tx)
 {
     tn__session *session = pool->idle;
-    while (session != NULL && !tn__conn_is_up(&session->conn)) {
+    while (session != NULL && !tn__conn_is_up(&session->conn))
         session = session->next_idle; /* it just broke, and is taken out when it ends */
-    }
-    if (session == NULL) {
+    if (session == NULL)
         return false;
-    }
     take_out(pool, session);
     give(session, tx);
     return true;
@@ -105,9 +98,8 @@ static bool take_idle(tn__pool *pool, tn_tx *tx)
 /* While no session is up, only so long as a reconnect may take. */
 static int64_t wait_until(const tn__pool *pool, const tn_tx *tx, int64_t since_us)
 {
-    if (any_up(pool)) {
+    if (any_up(pool))
         return tx->deadline_us;
-    }
     int64_t down_us = pool->down_since_us > since_us ? pool->down_since_us : since_us;
     int64_t until_us = down_us + tx->pg->reconnect_wait_us;
     return until_us < tx->deadline_us ? until_us : tx->deadline_us;
@@ -120,9 +112,8 @@ static bool wait_for_session(tn__pool *pool, tn_tx *tx)
         int64_t until_us = wait_until(pool, tx, since_us);
         tn__woke why = tn__co_wait(until_us);
         bool down = why == TN__TIMED_OUT && until_us < tx->deadline_us;
-        if (why == TN__WOKEN || (down && any_up(pool))) {
+        if (why == TN__WOKEN || (down && any_up(pool)))
             continue;
-        }
         tn__tx_give_up(tx,
             down                       ? TN__FAIL_UNAVAILABLE
                 : why == TN__TIMED_OUT ? TN__FAIL_TIMEOUT
@@ -135,9 +126,8 @@ static bool wait_for_session(tn__pool *pool, tn_tx *tx)
 bool tn__pool_take(tn_tx *tx)
 {
     tn__pool *pool = &tx->pg->pool;
-    if (take_idle(pool, tx)) {
+    if (take_idle(pool, tx))
         return true;
-    }
     if (tx->pg->write.hopeless && !any_up(pool)) {
         tn__tx_fail_as(tx, TN__FAIL_UNAVAILABLE);
         return false;
@@ -156,15 +146,13 @@ void tn__pool_lost(tn__session *session)
     tn__pool *pool = &session->pg->pool;
     take_out(pool, session);
     tn__conn_set_used(&session->conn, false);
-    if (pool->n_waiting == 0) {
+    if (pool->n_waiting == 0)
         tn__conn_stop(&session->conn);
-    }
     bool was_up = session->conn.failures == 0;
     if (was_up && !any_up(pool)) {
         pool->down_since_us = tn__mono_us();
-        for (tn_tx *tx = pool->first; tx != NULL; tx = tx->next) {
+        for (tn_tx *tx = pool->first; tx != NULL; tx = tx->next)
             tn__co_wake(tx->co); /* to wait no longer than a reconnect may take */
-        }
     }
 }
 

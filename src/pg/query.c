@@ -10,9 +10,8 @@ static size_t bytes_of(tn_args args)
     size_t bytes = 0;
     for (size_t i = 0; i < args.n; i++) {
         const tn_arg *arg = &args.at[i];
-        if (!arg->null && (arg->kind == TN_KIND_STR || arg->kind == TN_KIND_JSON)) {
+        if (!arg->null && (arg->kind == TN_KIND_STR || arg->kind == TN_KIND_JSON))
             bytes += arg->kind == TN_KIND_STR ? arg->s.len : arg->j.text.len;
-        }
     }
     return bytes + args.n * sizeof(int64_t);
 }
@@ -28,9 +27,8 @@ static void refuse_nul(tn_tx *tx, const char *name)
 static tn__step *queue(tn_tx *tx, const tn_query *query, tn_args args)
 {
     assert(!tx->ended);
-    if (tn__tx_failed(tx)) {
+    if (tn__tx_failed(tx))
         return NULL;
-    }
     tn__step *step = tn_alloc(tx->arena, sizeof *step);
     step->statement = tn__statement_of_query(&tx->pg->statements, query, args);
     if (!tn__params_encode(tx->arena, args, &step->params)) {
@@ -63,9 +61,8 @@ bool tn_maybe(tn_tx *tx, tn_ref row, const tn_query *query, tn_args args)
     assert(row.schema != NULL && row.at != NULL);
     bool found = false;
     tn__step *step = queue(tx, query, args);
-    if (step == NULL) {
+    if (step == NULL)
         return false;
-    }
     step->want = TN__WANT_MAYBE;
     step->row = row;
     step->found = &found;
@@ -79,9 +76,8 @@ tn_rows tn_all(tn_tx *tx, const tn_schema *schema, const tn_query *query, tn_arg
     if (step != NULL) {
         step->want = TN__WANT_ALL;
         step->rows = &rows;
-        if (!tn_wait(tx)) {
+        if (!tn_wait(tx))
             rows = (tn_rows){ .schema = schema };
-        }
     }
     return rows;
 }
@@ -89,9 +85,8 @@ tn_rows tn_all(tn_tx *tx, const tn_schema *schema, const tn_query *query, tn_arg
 void tn__tx_bulk(tn_tx *tx, const tn__bulk *bulk, tn_args row)
 {
     assert(!tx->ended && tx->mode == TN__WRITE && row.n == bulk->n_kinds);
-    if (tn__tx_failed(tx)) {
+    if (tn__tx_failed(tx))
         return;
-    }
     if (tn__args_hold_nul(row)) {
         refuse_nul(tx, bulk->name);
         return;
@@ -116,9 +111,8 @@ void tn__tx_rewind(tn_tx *tx)
 {
     tx->met = (tn__met){ .failure = { .kind = TN__FAIL_NONE } };
     tx->cursor = tx->steps.first;
-    for (tn__step *step = tx->steps.first; step != NULL; step = step->next) {
+    for (tn__step *step = tx->steps.first; step != NULL; step = step->next)
         step->arrived = false;
-    }
 }
 
 static void misfit(tn_tx *tx, const tn__step *step, tn_str why)
@@ -133,12 +127,10 @@ static bool read_rows(tn_tx *tx, tn__conn *conn, const tn__step *step, const PGr
     const tn__plan *plan = tn__conn_plan(conn, tx->arena, step->statement, schema, result, &why);
     bool ok = plan != NULL;
     char *at = out;
-    for (int row = 0; ok && row < PQntuples(result); row++, at += schema->size) {
+    for (int row = 0; ok && row < PQntuples(result); row++, at += schema->size)
         ok = tn__row_read(tx->arena, plan, result, row, at, &why);
-    }
-    if (!ok) {
+    if (!ok)
         misfit(tx, step, why);
-    }
     return ok;
 }
 
@@ -155,9 +147,8 @@ static void take_row(tn_tx *tx, tn__conn *conn, const tn__step *step, const PGre
             .query = tn_copy(tx->arena, tn_str_of(step->statement->name)),
         };
     }
-    if (step->want == TN__WANT_MAYBE) {
+    if (step->want == TN__WANT_MAYBE)
         *step->found = n == 1;
-    }
 }
 
 static void take_rows(tn_tx *tx, tn__conn *conn, const tn__step *step, const PGresult *result)
@@ -169,9 +160,8 @@ static void take_rows(tn_tx *tx, tn__conn *conn, const tn__step *step, const PGr
         return;
     }
     void *at = n == 0 ? NULL : tn_alloc(tx->arena, (size_t)n * schema->size);
-    if (read_rows(tx, conn, step, result, schema, at)) {
+    if (read_rows(tx, conn, step, result, schema, at))
         *step->rows = (tn_rows){ schema, at, (size_t)n };
-    }
 }
 
 void tn__tx_take(tn_tx *tx, tn__conn *conn, const PGresult *result)
@@ -180,14 +170,12 @@ void tn__tx_take(tn_tx *tx, tn__conn *conn, const PGresult *result)
     assert(step != NULL);
     tx->cursor = step->next;
     step->arrived = true;
-    if (step->want == TN__WANT_NOTHING || tx->met.failure.kind != TN__FAIL_NONE) {
+    if (step->want == TN__WANT_NOTHING || tx->met.failure.kind != TN__FAIL_NONE)
         return;
-    }
-    if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+    if (PQresultStatus(result) != PGRES_TUPLES_OK)
         misfit(tx, step, TN_S("no rows come from this statement: RETURNING is missing"));
-    } else if (step->want == TN__WANT_ALL) {
+    else if (step->want == TN__WANT_ALL)
         take_rows(tx, conn, step, result);
-    } else {
+    else
         take_row(tx, conn, step, result);
-    }
 }

@@ -39,9 +39,8 @@ static bool read_int(UNUSED tn_arena *arena, UNUSED const tn_field *field, tn_st
     void *value)
 {
     int64_t v;
-    if (!read_integer(bytes, &v)) {
+    if (!read_integer(bytes, &v))
         return false;
-    }
     memcpy(value, &v, sizeof v);
     return true;
 }
@@ -50,9 +49,8 @@ static bool read_real_of_int(UNUSED tn_arena *arena, UNUSED const tn_field *fiel
     void *value)
 {
     int64_t v;
-    if (!read_integer(bytes, &v)) {
+    if (!read_integer(bytes, &v))
         return false;
-    }
     double real = (double)v;
     memcpy(value, &real, sizeof real);
     return true;
@@ -87,9 +85,8 @@ static bool read_bool(UNUSED tn_arena *arena, UNUSED const tn_field *field, tn_s
 static bool read_uuid(UNUSED tn_arena *arena, UNUSED const tn_field *field, tn_str bytes,
     void *value)
 {
-    if (bytes.len != sizeof(tn_uuid)) {
+    if (bytes.len != sizeof(tn_uuid))
         return false;
-    }
     memcpy(value, bytes.data, sizeof(tn_uuid));
     return true;
 }
@@ -97,9 +94,8 @@ static bool read_uuid(UNUSED tn_arena *arena, UNUSED const tn_field *field, tn_s
 static bool read_time(UNUSED tn_arena *arena, UNUSED const tn_field *field, tn_str bytes,
     void *value)
 {
-    if (bytes.len != sizeof(int64_t)) {
+    if (bytes.len != sizeof(int64_t))
         return false;
-    }
     tn_time v = { tn__time_from_pg(tn__get64(bytes.data)) };
     memcpy(value, &v, sizeof v);
     return true;
@@ -155,9 +151,8 @@ static bool read_nested(tn_arena *arena, const tn_field *field, tn_str bytes, vo
 /* jsonb is a version, which is 1, and the text. */
 static bool jsonb_text(tn_str *bytes)
 {
-    if (bytes->len < 2 || bytes->data[0] != 1) {
+    if (bytes->len < 2 || bytes->data[0] != 1)
         return false;
-    }
     *bytes = (tn_str){ bytes->data + 1, bytes->len - 1 };
     return true;
 }
@@ -185,11 +180,9 @@ static bool is_text(Oid type, const tn__text_types *types)
     default:
         break;
     }
-    for (size_t i = 0; i < types->n; i++) {
-        if (types->at[i] == type) {
+    for (size_t i = 0; i < types->n; i++)
+        if (types->at[i] == type)
             return true;
-        }
-    }
     return false;
 }
 
@@ -200,9 +193,8 @@ static bool is_integer(Oid type)
 
 static reader *real_reader(Oid type)
 {
-    if (type == TN__OID_FLOAT4 || type == TN__OID_FLOAT8) {
+    if (type == TN__OID_FLOAT4 || type == TN__OID_FLOAT8)
         return read_real;
-    }
     return is_integer(type) ? read_real_of_int : NULL;
 }
 
@@ -291,11 +283,9 @@ static tn_str type_name(tn_arena *arena, Oid type)
         { TN__OID_JSONB, "jsonb" },
         { 2278, "void" },
     };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (names[i].type == type) {
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i].type == type)
             return tn_str_of(names[i].name);
-        }
-    }
     return tn_printf(arena, "type with oid %u", type);
 }
 
@@ -351,9 +341,8 @@ static bool read_null(tn_arena *arena, const struct tn__column *column, char *me
         memset(member, 0, sizeof(void *));
         return true;
     }
-    if (has_fallback(field) && read_fallback(arena, field, column->size, member)) {
+    if (has_fallback(field) && read_fallback(arena, field, column->size, member))
         return true;
-    }
     *why = tn_printf(arena, "column %s is null, but the field is required", field->name);
     return false;
 }
@@ -377,11 +366,9 @@ static bool plan_column(tn_arena *arena, struct tn__column *column, Oid type,
 
 static bool has_column(const tn__plan *plan, const tn_field *field)
 {
-    for (size_t i = 0; i < plan->n_columns; i++) {
-        if (plan->columns[i].field == field) {
+    for (size_t i = 0; i < plan->n_columns; i++)
+        if (plan->columns[i].field == field)
             return true;
-        }
-    }
     return false;
 }
 
@@ -432,9 +419,8 @@ static bool read_value(tn_arena *arena, const struct tn__column *column, tn_str 
             field->name, kind_names[field->kind]);
         return false;
     }
-    if (field->optional) {
+    if (field->optional)
         memcpy(member, &value, sizeof value);
-    }
     return true;
 }
 
@@ -444,21 +430,18 @@ bool tn__row_read(tn_arena *arena, const tn__plan *plan, const PGresult *result,
     assert((size_t)PQnfields(result) == plan->n_columns && row < PQntuples(result));
     for (size_t i = 0; i < plan->n_columns; i++) {
         const struct tn__column *column = &plan->columns[i];
-        if (column->field == NULL) {
+        if (column->field == NULL)
             continue;
-        }
         char *member = (char *)out + column->field->offset;
         int at = (int)i;
         if (PQgetisnull(result, row, at)) {
-            if (!read_null(arena, column, member, why)) {
+            if (!read_null(arena, column, member, why))
                 return false;
-            }
             continue;
         }
         tn_str bytes = { PQgetvalue(result, row, at), (size_t)PQgetlength(result, row, at) };
-        if (!read_value(arena, column, bytes, member, why)) {
+        if (!read_value(arena, column, bytes, member, why))
             return false;
-        }
     }
     return true;
 }

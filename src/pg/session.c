@@ -29,12 +29,10 @@ static void send(tn_tx *tx, bool commit)
     tn__tx_rewind(tx);
     tx->place = TN__AT_SESSION;
     tn__conn_trace(&session->conn, tx->part_of, NULL);
-    if (!tx->seen) {
+    if (!tx->seen)
         tn__conn_command(&session->conn, "BEGIN", TAG_BEGIN);
-    }
-    for (tn__step *step = tx->steps.first; step != NULL; step = step->next) {
+    for (tn__step *step = tx->steps.first; step != NULL; step = step->next)
         tn__conn_execute(&session->conn, step->statement, &step->params, TAG_STEP);
-    }
     if (commit) {
         send_bulks(tx);
         tn__conn_command(&session->conn, "COMMIT", TAG_COMMIT);
@@ -48,9 +46,8 @@ static void send(tn_tx *tx, bool commit)
 
 static const char *name_of(const tn__entry *entry)
 {
-    if (entry->statement != NULL) {
+    if (entry->statement != NULL)
         return entry->statement->name;
-    }
     return entry->tag == TAG_BEGIN ? "begin" : "commit";
 }
 
@@ -58,9 +55,8 @@ static void on_result(tn__conn *conn, const tn__entry *entry, const PGresult *re
 {
     const tn__session *session = conn->owner;
     tn_tx *tx = session->tx;
-    if (tx == NULL || PQresultStatus(result) == PGRES_PIPELINE_ABORTED) {
+    if (tx == NULL || PQresultStatus(result) == PGRES_PIPELINE_ABORTED)
         return;
-    }
     if (!tn__result_ok(result)) {
         tn__met_error(tx->arena, result, name_of(entry), &tx->met);
     } else if (entry->kind == TN__ENTRY_STATEMENT && entry->tag == TAG_STEP) {
@@ -74,9 +70,8 @@ static void on_result(tn__conn *conn, const tn__entry *entry, const PGresult *re
 /* Nobody has the session: makes it fit for the next one. */
 static void unwind(tn__session *session)
 {
-    if (!tn__conn_is_up(&session->conn)) {
+    if (!tn__conn_is_up(&session->conn))
         return;
-    }
     switch (PQtransactionStatus(session->conn.pq)) {
     case PQTRANS_IDLE:
         tn__pool_give_back(session);
@@ -101,14 +96,12 @@ static void on_sync(tn__conn *conn)
 {
     tn__session *session = conn->owner;
     assert(session->n_syncs > 0);
-    if (--session->n_syncs > 0) {
+    if (--session->n_syncs > 0)
         return;
-    }
-    if (session->tx != NULL) {
+    if (session->tx != NULL)
         tn__tx_return(session->tx);
-    } else {
+    else
         unwind(session);
-    }
 }
 
 static void on_up(tn__conn *conn)
@@ -126,9 +119,8 @@ static void on_down(tn__conn *conn)
         session->tx = NULL;
         tx->session = NULL;
         tx->session_lost = true;
-        if (tx->place == TN__AT_SESSION) {
+        if (tx->place == TN__AT_SESSION)
             tn__tx_return(tx);
-        }
     }
     tn__pool_lost(session);
 }
@@ -146,14 +138,12 @@ void tn__session_leave(tn_tx *tx)
 {
     tn__session *session = tx->session;
     tx->place = TN__AT_HOME;
-    if (session == NULL) {
+    if (session == NULL)
         return;
-    }
     tx->session = NULL;
     session->tx = NULL;
-    if (session->n_syncs == 0) {
+    if (session->n_syncs == 0)
         unwind(session);
-    }
 }
 
 static bool fail(tn_tx *tx, tn__fail_kind kind)
@@ -172,44 +162,36 @@ static bool begins_again(tn_tx *tx)
 /* What became of a transaction that lost its connection and doesn't begin again. */
 static bool judge_lost(tn_tx *tx)
 {
-    if (tx->committed) {
+    if (tx->committed)
         return true; /* the server said so before the end */
-    }
-    if (!tn__tx_settle(tx)) {
+    if (!tn__tx_settle(tx))
         return false;
-    }
     return fail(tx, tx->commit_sent ? TN__FAIL_UNKNOWN : TN__FAIL_UNAVAILABLE);
 }
 
 static bool has_session(tn_tx *tx)
 {
-    if (tx->session != NULL) {
+    if (tx->session != NULL)
         return true;
-    }
-    if (tx->session_lost) {
+    if (tx->session_lost)
         return fail(tx, TN__FAIL_UNAVAILABLE); /* between two waits: it was rolled back */
-    }
     return tn__pool_take(tx);
 }
 
 bool tn__session_run(tn_tx *tx, bool commit)
 {
     do {
-        if (!has_session(tx)) {
+        if (!has_session(tx))
             return false;
-        }
         send(tx, commit);
-        if (!tn__tx_await(tx)) {
+        if (!tn__tx_await(tx))
             return false;
-        }
     } while (tx->session_lost && begins_again(tx));
     bool ok = tx->session == NULL ? judge_lost(tx) : tn__tx_settle(tx);
     tx->seen = true;
-    if (ok && commit && !tx->committed) {
+    if (ok && commit && !tx->committed)
         ok = fail(tx, TN__FAIL_ERROR);
-    }
-    if (!ok || commit) {
+    if (!ok || commit)
         tn__session_leave(tx);
-    }
     return ok;
 }

@@ -24,15 +24,13 @@ static void add_server(fields *all, const tn__conn *conn)
 {
     int64_t port;
     add(all, TN_LOG_Z("db.system.name", "postgresql"));
-    if (conn->pq == NULL) {
+    if (conn->pq == NULL)
         return;
-    }
     add(all, TN_LOG_Z("db.namespace", PQdb(conn->pq)));
     add(all, TN_LOG_Z("server.address", PQhost(conn->pq)));
     tn_str text = tn_str_of(PQport(conn->pq));
-    if (!tn_str_eq(text, TN_S(DEFAULT_PORT)) && tn__i64_parse(text, &port)) {
+    if (!tn_str_eq(text, TN_S(DEFAULT_PORT)) && tn__i64_parse(text, &port))
         add(all, TN_LOG_I("server.port", port));
-    }
 }
 
 /* ---- Statements --------------------------------------------------------- */
@@ -46,12 +44,10 @@ static void record(const tn__conn *conn, const tn__entry *entry, const tn__trace
     add_server(&all, conn);
     add(&all, TN_LOG_Z("db.operation.name", entry->statement->name));
     add(&all, TN_LOG_Z("db.query.summary", entry->statement->name));
-    if (sqlstate != NULL) {
+    if (sqlstate != NULL)
         add(&all, TN_LOG_Z("db.response.status_code", sqlstate));
-    }
-    if (failed) {
+    if (failed)
         add(&all, TN_LOG_Z("error.type", sqlstate != NULL ? sqlstate : "connection_lost"));
-    }
     tn__span span = {
         .trace = *own,
         .kind = TN__SPAN_CLIENT,
@@ -80,9 +76,8 @@ void tn__statement_ended(tn__conn *conn, const tn__entry *entry, const PGresult 
         exemplar = &own;
         record(conn, entry, &own, result);
     }
-    if (result != NULL) {
+    if (result != NULL)
         tn__metric_observe_in(entry->statement->duration, seconds, exemplar);
-    }
 }
 
 /* ---- Round trips -------------------------------------------------------- */
@@ -94,9 +89,8 @@ void tn__round_trip_begin(tn__round_trip *trip, const tn__conn *conn)
 
 void tn__round_trip_add(tn__round_trip *trip, const tn__trace *part_of)
 {
-    if (tn__span_wanted(part_of)) {
+    if (tn__span_wanted(part_of))
         trip->links[trip->n_links++] = *part_of;
-    }
 }
 
 void tn__round_trip_start(tn__round_trip *trip, bool shared)
@@ -114,18 +108,15 @@ void tn__round_trip_sent(tn__round_trip *trip, const tn__conn *conn)
 
 void tn__round_trip_end(tn__round_trip *trip, const tn__conn *conn, bool failed)
 {
-    if (!tn__span_wanted(&trip->trace)) {
+    if (!tn__span_wanted(&trip->trace))
         return;
-    }
     fields all = { .n = 0 };
     add_server(&all, conn);
     add(&all, TN_LOG_Z("db.operation.name", "BATCH"));
-    if (trip->n_statements > 1) {
+    if (trip->n_statements > 1)
         add(&all, TN_LOG_I("db.operation.batch.size", (int64_t)trip->n_statements));
-    }
-    if (failed) {
+    if (failed)
         add(&all, TN_LOG_Z("error.type", "rolled_back"));
-    }
     tn__span_record(&(tn__span){
         .trace = trip->trace,
         .kind = TN__SPAN_CLIENT,

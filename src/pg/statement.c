@@ -45,9 +45,8 @@ static char *copy(const char *z)
 static tn__statement *make(tn__statements *all, const char *name, const char *sql,
     const tn_kind *kinds, size_t n_kinds, bool arrays)
 {
-    if (all->n == TN__STATEMENTS_MAX) {
+    if (all->n == TN__STATEMENTS_MAX)
         misuse(name, "too many different queries; their names must be constants");
-    }
     tn__statement *made = tn__xcalloc(1, sizeof *made);
     made->name = copy(name);
     made->sql = copy(sql);
@@ -68,15 +67,12 @@ static tn__statement *get(tn__statements *all, const char *name, const char *sql
 {
     tn__statement **bucket = &all->buckets[tn__hash(tn_str_of(name)) % TN__STATEMENT_BUCKETS];
     for (tn__statement *at = *bucket; at != NULL; at = at->next_in_bucket) {
-        if (strcmp(at->name, name) != 0) {
+        if (strcmp(at->name, name) != 0)
             continue;
-        }
-        if (strcmp(at->sql, sql) != 0 || at->arrays != arrays) {
+        if (strcmp(at->sql, sql) != 0 || at->arrays != arrays)
             misuse(name, "two different queries have the same name");
-        }
-        if (at->n_params != n_kinds || memcmp(at->kinds, kinds, n_kinds * sizeof *kinds) != 0) {
+        if (at->n_params != n_kinds || memcmp(at->kinds, kinds, n_kinds * sizeof *kinds) != 0)
             misuse(name, "a query was called with arguments of other kinds than before");
-        }
         return at;
     }
     tn__statement *made = make(all, name, sql, kinds, n_kinds, arrays);
@@ -90,9 +86,8 @@ tn__statement *tn__statement_of_query(tn__statements *all, const tn_query *query
     assert(query->name != NULL && query->sql != NULL);
     assert(args.n <= TN__PARAMS_MAX);
     tn_kind kinds[TN__PARAMS_MAX];
-    for (size_t i = 0; i < args.n; i++) {
+    for (size_t i = 0; i < args.n; i++)
         kinds[i] = args.at[i].kind;
-    }
     return get(all, query->name, query->sql, kinds, args.n, false);
 }
 

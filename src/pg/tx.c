@@ -47,9 +47,8 @@ tn_arena *tn__tx_arena(tn_tx *tx)
 void tn__tx_fail(tn_tx *tx, const tn__failure *failure)
 {
     assert(failure->kind != TN__FAIL_NONE);
-    if (!tn__tx_failed(tx)) {
+    if (!tn__tx_failed(tx))
         tx->failure = *failure;
-    }
 }
 
 void tn__tx_fail_as(tn_tx *tx, tn__fail_kind kind)
@@ -65,9 +64,8 @@ const tn__failure *tn__tx_failure(const tn_tx *tx)
 bool tn__tx_settle(tn_tx *tx)
 {
     const tn__failure *failure = &tx->met.failure;
-    if (failure->kind == TN__FAIL_NONE) {
+    if (failure->kind == TN__FAIL_NONE)
         return true;
-    }
     if (tx->met.message.len > 0) {
         TN_LOG(TN_ERROR, "query failed", TN_LOG_S("query", failure->query),
             TN_LOG_S("sqlstate", failure->sqlstate), TN_LOG_S("detail", tx->met.message));
@@ -86,11 +84,10 @@ void tn__tx_return(tn_tx *tx)
 
 void tn__tx_give_up(tn_tx *tx, tn__fail_kind kind)
 {
-    if (tx->place == TN__AT_POOL) {
+    if (tx->place == TN__AT_POOL)
         tn__pool_leave(tx);
-    } else if (tx->place == TN__AT_LANE || tx->place == TN__AT_BATCH) {
+    else if (tx->place == TN__AT_LANE || tx->place == TN__AT_BATCH)
         tn__lane_leave(tx);
-    }
     tn__session_leave(tx);
     tn__tx_fail_as(tx, kind);
 }
@@ -119,11 +116,9 @@ static bool run_on_lane(tn_tx *tx, tn__lane *lane)
 
 static bool pending_one(const tn_tx *tx)
 {
-    for (const tn__step *step = tx->steps.first; step != NULL; step = step->next) {
-        if (step->want == TN__WANT_ONE && !step->arrived) {
+    for (const tn__step *step = tx->steps.first; step != NULL; step = step->next)
+        if (step->want == TN__WANT_ONE && !step->arrived)
             return true;
-        }
-    }
     return false;
 }
 
@@ -136,9 +131,8 @@ static void forget_steps(tn_tx *tx)
 bool tn_wait(tn_tx *tx)
 {
     assert(!tx->ended);
-    if (tn__tx_failed(tx) || tx->steps.first == NULL) {
+    if (tn__tx_failed(tx) || tx->steps.first == NULL)
         return !tn__tx_failed(tx);
-    }
     bool ok = tx->mode == TN__READ ? run_on_lane(tx, &tx->pg->read) : tn__session_run(tx, false);
     forget_steps(tx);
     return ok;
@@ -146,11 +140,9 @@ bool tn_wait(tn_tx *tx)
 
 bool tn__tx_pending(const tn_tx *tx, const void *row)
 {
-    for (const tn__step *step = tx->steps.first; step != NULL; step = step->next) {
-        if (step->want == TN__WANT_ONE && step->row.at == row && !step->arrived) {
+    for (const tn__step *step = tx->steps.first; step != NULL; step = step->next)
+        if (step->want == TN__WANT_ONE && step->row.at == row && !step->arrived)
             return true;
-        }
-    }
     return false;
 }
 
@@ -184,14 +176,12 @@ void tn__tx_on_commit(tn_tx *tx, void (*fn)(void *arg), void *arg)
 static void run_deferred(tn_tx *tx)
 {
     while (!tn__tx_failed(tx) && tx->deferred.first != NULL) {
-        if (pending_one(tx) && !tn_wait(tx)) {
+        if (pending_one(tx) && !tn_wait(tx))
             return;
-        }
         tn__deferred *deferred = tx->deferred.first;
         tx->deferred.first = deferred->next;
-        if (deferred->next == NULL) {
+        if (deferred->next == NULL)
             tx->deferred.last = NULL;
-        }
         deferred->fn(tx, deferred->arg);
     }
 }
@@ -211,9 +201,8 @@ static bool row_tells_all(const char *sql)
  * whole transaction, may only be found there if there is nothing to undo. */
 static bool lane_will_do(const tn_tx *tx)
 {
-    if (!pending_one(tx)) {
+    if (!pending_one(tx))
         return true;
-    }
     const tn__step *only = tx->steps.first;
     assert(only != NULL);
     return only->next == NULL && tx->rows.first == NULL && row_tells_all(only->statement->sql);
@@ -222,15 +211,12 @@ static bool lane_will_do(const tn_tx *tx)
 static bool commit_write(tn_tx *tx)
 {
     bool has_session = tx->seen;
-    if (!has_session && tx->steps.first == NULL && tx->rows.first == NULL) {
+    if (!has_session && tx->steps.first == NULL && tx->rows.first == NULL)
         return true;
-    }
-    if (!has_session && lane_will_do(tx)) {
+    if (!has_session && lane_will_do(tx))
         return run_on_lane(tx, &tx->pg->write);
-    }
-    if (pending_one(tx) && !tn_wait(tx)) {
+    if (pending_one(tx) && !tn_wait(tx))
         return false;
-    }
     return tn__session_run(tx, true);
 }
 
@@ -248,15 +234,13 @@ bool tn__tx_commit(tn_tx *tx)
     run_deferred(tx);
     bool ok = !tn__tx_failed(tx) && (tx->mode == TN__READ ? tn_wait(tx) : commit_write(tx));
     end(tx);
-    for (tn__deferred *at = ok ? tx->on_commit.first : NULL; at != NULL; at = at->next) {
+    for (tn__deferred *at = ok ? tx->on_commit.first : NULL; at != NULL; at = at->next)
         at->on_commit(at->arg);
-    }
     return ok;
 }
 
 void tn__tx_abandon(tn_tx *tx)
 {
-    if (!tx->ended) {
+    if (!tx->ended)
         end(tx);
-    }
 }

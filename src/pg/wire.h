@@ -53,15 +53,13 @@ static inline double tn__get_double(const char *at)
  * early for the server's count becomes -infinity too, which no time that we make comes near. */
 static inline int64_t tn__time_to_pg(int64_t us)
 {
-    if (us == INT64_MAX || us == INT64_MIN) {
+    if (us == INT64_MAX || us == INT64_MIN)
         return us;
-    }
     return us < INT64_MIN + TN__PG_EPOCH_US ? INT64_MIN : us - TN__PG_EPOCH_US;
 }
 static inline int64_t tn__time_from_pg(int64_t pg_us)
 {
-    if (pg_us == INT64_MAX || pg_us == INT64_MIN) {
+    if (pg_us == INT64_MAX || pg_us == INT64_MIN)
         return pg_us;
-    }
     return pg_us > INT64_MAX - TN__PG_EPOCH_US ? INT64_MAX : pg_us + TN__PG_EPOCH_US;
 }

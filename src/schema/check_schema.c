@@ -207,10 +207,9 @@ static void check_name(tn__checker *c, tn_str place, const tn_schema *schema)
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
         if (tn_str_eq(pascal, tn_str_of(taken[i])))
             tn__check_fail(c, place, "the documents have a %s of their own", taken[i]);
-    for (size_t i = 0; i < c->n_schemas; i++) {
+    for (size_t i = 0; i < c->n_schemas; i++)
         if (tn_str_eq(pascal, tn__pascal(c->arena, c->schemas[i]->name)))
             tn__check_fail(c, place, "another schema has this name");
-    }
 }
 
 void tn__check_schema(tn__checker *c, const tn_schema *schema)

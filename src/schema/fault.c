@@ -56,14 +56,13 @@ void tn__show(tn__buf *out, tn_str s, size_t chars_max)
 /* RFC 6901: "~" is written ~0 and "/" is written ~1. */
 static void add_escaped(tn__buf *out, tn_str name)
 {
-    for (size_t i = 0; i < name.len; i++) {
+    for (size_t i = 0; i < name.len; i++)
         if (name.data[i] == '~')
             tn__buf_add_z(out, "~0");
         else if (name.data[i] == '/')
             tn__buf_add_z(out, "~1");
         else
             tn__buf_add_char(out, name.data[i]);
-    }
 }
 
 /* Recursion is as deep as the document is nested: TN__JSON_DEPTH_MAX. */

@@ -59,12 +59,11 @@ typedef struct {
 static position position_of(tn_str text, size_t at)
 {
     position p = { 1, 1 };
-    for (size_t i = 0; i < at; i++) {
+    for (size_t i = 0; i < at; i++)
         if (text.data[i] == '\n')
             p = (position){ p.line + 1, 1 };
         else if (((unsigned char)text.data[i] & 0xC0) != 0x80)
             p.column++;
-    }
     return p;
 }
 

@@ -44,12 +44,11 @@ tn_str tn__operation_id(tn_arena *arena, const tn_route *route)
     tn__buf id = { .arena = arena };
     for (const char *c = tn__verb(route->method); *c != '\0'; c++)
         tn__buf_add_char(&id, to_lower(*c));
-    for (const char *c = route->path; *c != '\0'; c++) {
+    for (const char *c = route->path; *c != '\0'; c++)
         if (*c == '{')
             tn__buf_add_z(&id, "by_");
         else if (*c != '}')
             tn__buf_add_char(&id, is_alnum(*c) ? *c : '_');
-    }
     return tn_copy(arena, tn__buf_str(&id));
 }
 

@@ -40,14 +40,13 @@ bool tn__pattern_is_finite(const char *pattern)
     size_t len = strlen(pattern);
     if (len < 2 || pattern[0] != '^' || pattern[len - 1] != '$' || pattern[len - 2] == '\\')
         return false;
-    for (const char *at = pattern; *at != '\0'; at++) {
+    for (const char *at = pattern; *at != '\0'; at++)
         if (*at == '\\')
             at++;
         else if (*at == '[')
             at = strchr(at, ']');
         else if (strchr("*+|", *at) != NULL || (*at == ',' && at[1] == '}'))
             return false;
-    }
     return true;
 }
 

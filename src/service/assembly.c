@@ -4,14 +4,12 @@
 
 const tn_service *tn__assemble(tn_arena *arena, const tn_service *service)
 {
-    if (service->subscriptions.n == 0) {
+    if (service->subscriptions.n == 0)
         return service;
-    }
     size_t own = service->routes.n, added = tn__dead_letter_routes_n;
     tn_route *routes = tn_alloc(arena, (own + added) * sizeof *routes);
-    if (own > 0) {
+    if (own > 0)
         memcpy(routes, service->routes.at, own * sizeof *routes);
-    }
     memcpy(routes + own, tn__dead_letter_routes, added * sizeof *routes);
     tn_service *whole = tn_alloc(arena, sizeof *whole);
     *whole = *service;
@@ -23,19 +21,16 @@ const tn_service *tn__assemble(tn_arena *arena, const tn_service *service)
 static size_t count_elements(tn_str text)
 {
     size_t n = text.len > 0 ? 1 : 0;
-    for (size_t i = 0; i < text.len; i++) {
+    for (size_t i = 0; i < text.len; i++)
         n += text.data[i] == ',';
-    }
     return n;
 }
 
 static tn__queue_binding *binding_of(tn__queue_binding *bindings, size_t *n, const char *consumer)
 {
-    for (size_t i = 0; i < *n; i++) {
-        if (strcmp(bindings[i].consumer, consumer) == 0) {
+    for (size_t i = 0; i < *n; i++)
+        if (strcmp(bindings[i].consumer, consumer) == 0)
             return &bindings[i];
-        }
-    }
     bindings[*n] = (tn__queue_binding){ .consumer = consumer };
     return &bindings[(*n)++];
 }
@@ -44,9 +39,8 @@ static void add_pattern(tn_arena *arena, tn__queue_binding *binding, const char 
 {
     size_t n = binding->n_patterns;
     const char **patterns = tn_alloc(arena, (n + 1) * sizeof *patterns);
-    if (n > 0) {
+    if (n > 0)
         memcpy(patterns, binding->patterns, n * sizeof *patterns);
-    }
     patterns[n] = pattern;
     binding->patterns = patterns;
     binding->n_patterns = n + 1;

@@ -193,9 +193,8 @@ static tn_str shown(tn_arena *arena, tn_str text)
 {
     bool is_utf8 = tn__utf8_valid(text);
     size_t len = text.len < FOUND_MAX ? text.len : FOUND_MAX;
-    while (len < text.len && len > 0 && ((unsigned char)text.data[len] & 0xc0) == 0x80) {
+    while (len < text.len && len > 0 && ((unsigned char)text.data[len] & 0xc0) == 0x80)
         len--; /* Not in the middle of a character. */
-    }
     char *out = tn_alloc(arena, len + 1);
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text.data[i];
@@ -209,9 +208,8 @@ static tn_str shown(tn_arena *arena, tn_str text)
 static size_t scheme_len(tn_str text)
 {
     size_t n = 0;
-    while (n < text.len && n < SCHEME_MAX && text.data[n] >= 'a' && text.data[n] <= 'z') {
+    while (n < text.len && n < SCHEME_MAX && text.data[n] >= 'a' && text.data[n] <= 'z')
         n++;
-    }
     bool has_scheme = n > 0 && text.len >= n + 3 && memcmp(text.data + n, "://", 3) == 0;
     return has_scheme ? n + 3 : 0;
 }
@@ -222,20 +220,18 @@ static tn_str shown_secret(tn_arena *arena, tn_str text)
 {
     size_t n = scheme_len(text);
     bool is_plain = n > 0;
-    for (size_t i = n; i < text.len; i++) {
+    for (size_t i = n; i < text.len; i++)
         is_plain = is_plain && strchr("@:? ", text.data[i]) == NULL;
-    }
     return is_plain ? shown(arena, text) : tn_printf(arena, "\"%.*s***\"", (int)n, text.data);
 }
 
 static void fault_value(const reading *r, const tn__variable *variable, tn_str text)
 {
     tn_str found = TN_S("\"***\"");
-    if (variable->kind == TN__VARIABLE_SECRET_URL) {
+    if (variable->kind == TN__VARIABLE_SECRET_URL)
         found = shown_secret(r->arena, text);
-    } else if (variable->kind != TN__VARIABLE_SECRET) {
+    else if (variable->kind != TN__VARIABLE_SECRET)
         found = shown(r->arena, text);
-    }
     tn_str allowed = tn__variable_allowed(r->arena, variable);
     fault(r, variable->name, "", "found %.*s; allowed: %.*s", TN_FMT(found), TN_FMT(allowed));
 }
@@ -265,12 +261,10 @@ static bool set_choice(int64_t *out, const char *const *choices, tn_str text)
 
 static bool set_text(const reading *r, const tn__variable *variable, const char **out, tn_str text)
 {
-    if (memchr(text.data, '\0', text.len) != NULL || !tn__utf8_valid(text)) {
+    if (memchr(text.data, '\0', text.len) != NULL || !tn__utf8_valid(text))
         return false;
-    }
-    if (variable->check != NULL && !variable->check(text)) {
+    if (variable->check != NULL && !variable->check(text))
         return false;
-    }
     *out = tn_copy(r->arena, text).data;
     return true;
 }
@@ -301,9 +295,8 @@ static void set_fallback(const reading *r, const tn__variable *variable)
 {
     if (variable->fallback != NULL && variable->fallback[0] != '\0') {
         bool fits = set_value(r, variable, tn_str_of(variable->fallback));
-        if (!fits) {
+        if (!fits)
             fault_value(r, variable, tn_str_of(variable->fallback)); /* The table is wrong. */
-        }
     } else if (variable->kind <= TN__VARIABLE_SECRET_URL) {
         *(const char **)(void *)((char *)r->config + variable->offset) = "";
     }
@@ -328,19 +321,16 @@ static const char *look_up(const reading *r, const char *name, const char *suffi
 static const char *read_all(int fd, tn_arena *arena, tn_str *text)
 {
     struct stat st;
-    if (fstat(fd, &st) != 0) {
+    if (fstat(fd, &st) != 0)
         return strerror(errno);
-    }
-    if (!S_ISREG(st.st_mode)) {
+    if (!S_ISREG(st.st_mode))
         return "it is not a regular file";
-    }
     char data[FILE_BYTES_MAX + 1];
     size_t len = 0;
     for (ssize_t n = 1; n > 0 && len <= FILE_BYTES_MAX; len += (size_t)n) {
         n = read(fd, data + len, FILE_BYTES_MAX + 1 - len);
-        if (n < 0) {
+        if (n < 0)
             return strerror(errno);
-        }
     }
     *text = tn_copy(arena, (tn_str){ data, len });
     return len <= FILE_BYTES_MAX ? NULL : "it is longer than 65536 bytes";
@@ -361,9 +351,8 @@ static bool read_file(const reading *r, const char *name, const char *path, tn_s
     /* Without waiting: a FIFO that nobody writes to would hold up the start. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     const char *why = fd < 0 ? strerror(errno) : read_all(fd, r->arena, text);
-    if (fd >= 0) {
+    if (fd >= 0)
         close(fd);
-    }
     if (why != NULL) {
         tn_str found = shown(r->arena, tn_str_of(path));
         fault(r, name, "_FILE", "found %.*s: %s; allowed: a file that can be read", TN_FMT(found),
@@ -389,9 +378,8 @@ static origin find_value(const reading *r, const tn__variable *variable, tn_str 
             variable->name, variable->name);
         return AT_FAULT;
     }
-    if (path != NULL) {
+    if (path != NULL)
         return read_file(r, variable->name, path, text) ? SET : AT_FAULT;
-    }
     *text = tn_str_of(value);
     return value != NULL ? SET : UNSET;
 }
@@ -399,9 +387,8 @@ static origin find_value(const reading *r, const tn__variable *variable, tn_str 
 static bool is_needed(const tn__variable *variable, const tn_service *service,
     tn__config_purpose purpose)
 {
-    if (variable->need == TN__NEEDED_FOR_MESSAGES) {
+    if (variable->need == TN__NEEDED_FOR_MESSAGES)
         return purpose == TN__TO_RUN && service->events.n + service->subscriptions.n > 0;
-    }
     return variable->need == TN__NEEDED;
 }
 
@@ -424,9 +411,8 @@ bool tn__config_load(tn_arena *arena, const tn_service *service, const char *con
         tn_str text = { NULL, 0 };
         set_fallback(&r, variable);
         origin found = find_value(&r, variable, &text);
-        if (found == SET && !set_value(&r, variable, text)) {
+        if (found == SET && !set_value(&r, variable, text))
             fault_value(&r, variable, text);
-        }
         if (found == UNSET && is_needed(variable, service, purpose)) {
             tn_str allowed = tn__variable_allowed(arena, variable);
             fault(&r, variable->name, "", "not set; allowed: %.*s", TN_FMT(allowed));

@@ -20,13 +20,11 @@ static bool is_url_text(tn_str text)
 {
     for (size_t i = 0; i < text.len; i++) {
         char c = text.data[i];
-        if (c <= ' ' || c > '~' || strchr("\"<>\\^`{|}#", c) != NULL) {
+        if (c <= ' ' || c > '~' || strchr("\"<>\\^`{|}#", c) != NULL)
             return false;
-        }
         bool two_more = i + 2 < text.len && is_hex(text.data[i + 1]) && is_hex(text.data[i + 2]);
-        if (c == '%' && !two_more) {
+        if (c == '%' && !two_more)
             return false;
-        }
     }
     return true;
 }
@@ -62,9 +60,8 @@ static bool has_char(tn_str text, char c)
  * %40: a password with a / in it would else be taken for a path, and shown. */
 static bool cut_url(tn_str text, const char *const *schemes, url_parts *parts)
 {
-    if (!is_url_text(text) || !cut_scheme(&text, schemes)) {
+    if (!is_url_text(text) || !cut_scheme(&text, schemes))
         return false;
-    }
     tn_str rest, hosts;
     text = split(text, '?', &parts->query);
     text = split(text, '/', &parts->path);
@@ -80,9 +77,8 @@ static bool all_of(tn_str text, const char *extra)
     for (size_t i = 0; i < text.len; i++) {
         char c = text.data[i];
         bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        if (!alnum && (c == '\0' || strchr(extra, c) == NULL)) {
+        if (!alnum && (c == '\0' || strchr(extra, c) == NULL))
             return false;
-        }
     }
     return true;
 }
@@ -116,9 +112,8 @@ static bool is_query(tn_str query)
     while (query.len > 0) {
         pair = split(query, '&', &query);
         tn_str key = split(pair, '=', &value);
-        if (key.len == 0 || key.len == pair.len) {
+        if (key.len == 0 || key.len == pair.len)
             return false;
-        }
     }
     return true;
 }
@@ -128,14 +123,11 @@ bool tn__check_database_url(tn_str text)
 {
     static const char *const schemes[] = { "postgresql://", "postgres://", NULL };
     url_parts parts;
-    if (!cut_url(text, schemes, &parts) || !is_query(parts.query)) {
+    if (!cut_url(text, schemes, &parts) || !is_query(parts.query))
         return false;
-    }
-    while (parts.hosts.len > 0) {
-        if (!is_host_and_port(split(parts.hosts, ',', &parts.hosts))) {
+    while (parts.hosts.len > 0)
+        if (!is_host_and_port(split(parts.hosts, ',', &parts.hosts)))
             return false;
-        }
-    }
     return !has_char(parts.path, '/');
 }
 
@@ -163,23 +155,19 @@ static bool is_origin(tn_str text)
 {
     tn_str rest;
     tn_str scheme = split(text, ':', &rest);
-    if (scheme.len == 0 || !all_of(scheme, "+.-") || !tn__str_has_prefix(rest, TN_S("//"))) {
+    if (scheme.len == 0 || !all_of(scheme, "+.-") || !tn__str_has_prefix(rest, TN_S("//")))
         return false;
-    }
     return is_host_and_port((tn_str){ rest.data + 2, rest.len - 2 });
 }
 
 /* Calls `check` for each element, without the spaces around it; one that is empty is wrong. */
 static bool is_list(tn_str text, bool (*check)(tn_str element))
 {
-    if (text.len > 0 && text.data[text.len - 1] == ',') {
+    if (text.len > 0 && text.data[text.len - 1] == ',')
         return false;
-    }
-    while (text.len > 0) {
-        if (!check(tn__str_trim(split(text, ',', &text)))) {
+    while (text.len > 0)
+        if (!check(tn__str_trim(split(text, ',', &text))))
             return false;
-        }
-    }
     return true;
 }
 
@@ -190,29 +178,24 @@ bool tn__check_origins(tn_str text)
 
 static bool is_service_name(tn_str name)
 {
-    if (name.len == 0 || name.len > 64 || name.data[0] < 'a' || name.data[0] > 'z') {
+    if (name.len == 0 || name.len > 64 || name.data[0] < 'a' || name.data[0] > 'z')
         return false;
-    }
-    for (size_t i = 0; i < name.len; i++) {
-        if (name.data[i] >= 'A' && name.data[i] <= 'Z') {
+    for (size_t i = 0; i < name.len; i++)
+        if (name.data[i] >= 'A' && name.data[i] <= 'Z')
             return false;
-        }
-    }
     return all_of(name, "-");
 }
 
 /* An AMQP topic pattern: words between dots, each a name, * or #. */
 static bool is_pattern(tn_str pattern)
 {
-    if (pattern.len == 0 || pattern.len > 255 || pattern.data[pattern.len - 1] == '.') {
+    if (pattern.len == 0 || pattern.len > 255 || pattern.data[pattern.len - 1] == '.')
         return false;
-    }
     while (pattern.len > 0) {
         tn_str word = split(pattern, '.', &pattern);
         bool wild = tn_str_eq(word, TN_S("*")) || tn_str_eq(word, TN_S("#"));
-        if (word.len == 0 || (!wild && !all_of(word, "_-"))) {
+        if (word.len == 0 || (!wild && !all_of(word, "_-")))
             return false;
-        }
     }
     return true;
 }
@@ -266,11 +249,9 @@ static tn_str before_hosts(tn_str text)
 /* The length of a scheme with its "://". */
 static size_t scheme_len(tn_str text)
 {
-    for (size_t i = 0; i + 3 <= text.len; i++) {
-        if (text.data[i] == ':' && text.data[i + 1] == '/' && text.data[i + 2] == '/') {
+    for (size_t i = 0; i + 3 <= text.len; i++)
+        if (text.data[i] == ':' && text.data[i + 1] == '/' && text.data[i + 2] == '/')
             return i + 3;
-        }
-    }
     return 0;
 }
 

@@ -39,12 +39,10 @@ static const char *default_text(const tn__variable *variable, const tn_service *
     bool has_messages = service->events.n + service->subscriptions.n > 0;
     bool needed = variable->need == TN__NEEDED ||
         (variable->need == TN__NEEDED_FOR_MESSAGES && has_messages);
-    if (needed) {
+    if (needed)
         return "must be set";
-    }
-    if (variable->fallback_shown != NULL) {
+    if (variable->fallback_shown != NULL)
         return variable->fallback_shown;
-    }
     bool has_fallback = variable->fallback != NULL && variable->fallback[0] != '\0';
     return has_fallback ? variable->fallback : "none";
 }
@@ -52,9 +50,8 @@ static const char *default_text(const tn__variable *variable, const tn_service *
 static void add_variable(tn__buf *out, tn_arena *arena, const tn_service *service,
     const tn__variable *variable)
 {
-    if (variable->group != NULL) {
+    if (variable->group != NULL)
         tn__buf_printf(out, "\n%s:\n", variable->group);
-    }
     tn_str allowed = tn__variable_allowed(arena, variable);
     tn__buf_printf(out, "  %s (%s)\n      %s\n      Allowed: %.*s.\n", variable->name,
         default_text(variable, service), variable->help, TN_FMT(allowed));
@@ -80,9 +77,8 @@ void tn__config_help(tn__buf *out, tn_arena *arena, const tn_service *service)
         "parentheses.\n",
         service->name, service->version, service->summary != NULL ? service->summary : "",
         service->name);
-    for (size_t i = 0; i < tn__variables_n; i++) {
+    for (size_t i = 0; i < tn__variables_n; i++)
         add_variable(out, arena, service, &tn__variables[i]);
-    }
     tn__buf_add_z(out,
         "\n"
         "Exit status: 0 after a clean stop, 64 for a wrong argument, 70 when it cannot start, 78 when\n"

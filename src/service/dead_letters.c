@@ -118,9 +118,8 @@ static tn_reply replay(tn_req *req)
 
     tn_tx *tx = tn_begin(req);
     tn_one(tx, marked, &mark_replayed, TN_ARGS(TN_PARAMS(req, dead_letter_path)->id, tn_now()));
-    if (tn_wait(tx)) {
+    if (tn_wait(tx))
         send_back(tx, &letter);
-    }
     return tn_commit(tx, marked);
 }
 

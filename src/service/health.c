@@ -22,9 +22,8 @@ void tn__health_open(tn__health *health, const tn_service *service, size_t n_wor
     };
     pthread_mutex_init(&health->lock, NULL);
     copy_why(health->migrating_why, TN_S("not reached yet"));
-    for (size_t i = 0; i < n_workers; i++) {
+    for (size_t i = 0; i < n_workers; i++)
         copy_why(health->workers[i].why, TN_S("not connected yet"));
-    }
 }
 
 void tn__health_close(tn__health *health)
@@ -72,29 +71,23 @@ void tn__health_worker(tn__health *health, size_t worker, bool up, tn_str why)
 /* NULL when all is well, else why not. */
 static const char *database_fault(const tn__health *health)
 {
-    if (!health->migrated) {
+    if (!health->migrated)
         return health->migrating_why;
-    }
-    for (size_t i = 0; i < health->n_workers; i++) {
-        if (!health->workers[i].up) {
+    for (size_t i = 0; i < health->n_workers; i++)
+        if (!health->workers[i].up)
             return health->workers[i].why;
-        }
-    }
     return NULL;
 }
 
 static const char *broker_fault(const tn__health *health, tn_arena *arena)
 {
     tn_str why = { NULL, 0 };
-    if (health->relay == NULL && health->consumer == NULL) {
+    if (health->relay == NULL && health->consumer == NULL)
         return health->draining ? "closed" : "waits for the database";
-    }
-    if (health->relay != NULL && !tn__relay_up(health->relay, arena, &why)) {
+    if (health->relay != NULL && !tn__relay_up(health->relay, arena, &why))
         return tn_copy(arena, why).data;
-    }
-    if (health->consumer != NULL && !tn__consumer_up(health->consumer, arena, &why)) {
+    if (health->consumer != NULL && !tn__consumer_up(health->consumer, arena, &why))
         return tn_copy(arena, why).data;
-    }
     return NULL;
 }
 
@@ -111,9 +104,8 @@ static void add_check(tn__buf *body, const char *separator, const char *name, co
 
 static tn__readiness judge(const tn__health *health, bool database_up, bool broker_up)
 {
-    if (health->draining) {
+    if (health->draining)
         return TN__DRAINING;
-    }
     return !database_up ? TN__UNAVAILABLE : broker_up ? TN__READY : TN__DEGRADED;
 }
 
@@ -127,9 +119,8 @@ tn__readiness tn__health_read(tn__health *health, tn_arena *arena, tn__buf *body
     if (body != NULL) {
         tn__buf_printf(body, "{\"status\":\"%s\",\"checks\":{", names[readiness]);
         add_check(body, "", "database", database);
-        if (health->has_messages) {
+        if (health->has_messages)
             add_check(body, ",", "broker", broker);
-        }
         tn__buf_add_z(body, "}}\n");
     }
     pthread_mutex_unlock(&health->lock);

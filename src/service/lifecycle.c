@@ -71,9 +71,8 @@ static bool wait_until(running *r, bool (*holds)(const running *r), int64_t dead
         int error = deadline_us == TN__NEVER
             ? pthread_cond_wait(&r->changed, &r->lock)
             : pthread_cond_timedwait(&r->changed, &r->lock, &until);
-        if (error == ETIMEDOUT) {
+        if (error == ETIMEDOUT)
             break;
-        }
     }
     bool held = holds(r);
     pthread_mutex_unlock(&r->lock);
@@ -167,16 +166,13 @@ static tn__migrated migrate_patiently(running *r, tn_arena *arena)
         tn_str why = { NULL, 0 };
         tn__migrated done = tn__migrate_once(arena, r->config, r->service, r->config->migrate,
             &why);
-        if (done == TN__MIGRATE_REFUSED) {
+        if (done == TN__MIGRATE_REFUSED)
             TN_LOG(TN_ERROR, "migrations refused", TN_LOG_S("reason", why));
-        }
-        if (done != TN__MIGRATE_UNREACHABLE) {
+        if (done != TN__MIGRATE_UNREACHABLE)
             return done;
-        }
         tn__health_migrating(&r->health, why);
-        if (wait_until(r, is_stopping, from_now_us(tn__patience_ms(&patience, why)))) {
+        if (wait_until(r, is_stopping, from_now_us(tn__patience_ms(&patience, why))))
             return TN__MIGRATE_UNREACHABLE;
-        }
         tn__arena_reset(arena);
     }
 }
@@ -198,9 +194,8 @@ static void *migrate(void *arg)
 
 static void start_migrating(running *r)
 {
-    if (pthread_create(&r->migrating, NULL, migrate, r) != 0) {
+    if (pthread_create(&r->migrating, NULL, migrate, r) != 0)
         abort(); /* At start, before anything was promised: there is nothing to go on with. */
-    }
 }
 
 /* ---- Start --------------------------------------------------------------- */
@@ -210,9 +205,8 @@ static void raise_files_limit(const tn__config *config)
 {
     struct rlimit limit;
     rlim_t wanted = (rlim_t)config->connections_max + FILES_BESIDES;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) {
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
         return;
-    }
     limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted) {
         TN_LOG(TN_WARN, "fewer file descriptors are allowed than CONNECTIONS_MAX asks for",
@@ -230,9 +224,8 @@ static bool listen_all(running *r, int fds[TN__WORKERS_MAX])
         if (fds[i] < 0) {
             TN_LOG(TN_ERROR, "can't listen", TN_LOG_Z("host", r->config->host),
                 TN_LOG_I("port", port), TN_LOG_S("reason", why));
-            while (i > 0) {
+            while (i > 0)
                 close(fds[--i]);
-            }
             return false;
         }
         port = tn__http_port(fds[i]);
@@ -257,9 +250,8 @@ static void open_workers(running *r, const int fds[TN__WORKERS_MAX])
             .arg = r,
         });
     }
-    for (size_t i = 0; i < r->n_workers; i++) {
+    for (size_t i = 0; i < r->n_workers; i++)
         tn__worker_ready(r->workers[i]);
-    }
 }
 
 static tn__relay *open_relay(running *r)
@@ -315,14 +307,12 @@ static tn__consumer *open_consumer(running *r)
 static void start_serving(running *r)
 {
     r->relay = open_relay(r);
-    if (r->service->subscriptions.n > 0) {
+    if (r->service->subscriptions.n > 0)
         r->consumer = open_consumer(r);
-    }
     tn__health_messaging(&r->health, r->relay, r->consumer);
     tn__health_migrated(&r->health);
-    for (size_t i = 0; i < r->n_workers; i++) {
+    for (size_t i = 0; i < r->n_workers; i++)
         tn__worker_start(r->workers[i], r->relay);
-    }
 }
 
 /* Often at first, since a start is a matter of milliseconds, and seldom when it takes long. */
@@ -345,9 +335,8 @@ static void wait_ready_or_stop(running *r)
             wait_until(r, is_stopping, TN__NEVER);
             return;
         }
-        if (wait_until(r, is_stopping, from_now_us(ready_poll_ms(r)))) {
+        if (wait_until(r, is_stopping, from_now_us(ready_poll_ms(r))))
             return;
-        }
     }
 }
 
@@ -355,9 +344,8 @@ static void wait_ready_or_stop(running *r)
 
 static void each_worker(running *r, void (*tell)(tn__worker *worker))
 {
-    for (size_t i = 0; i < r->n_workers; i++) {
+    for (size_t i = 0; i < r->n_workers; i++)
         tell(r->workers[i]);
-    }
 }
 
 static int left_ms(int64_t deadline_us)
@@ -372,21 +360,18 @@ static void drain_requests(running *r, int64_t deadline_us, int64_t cancelled_by
     each_worker(r, tn__worker_drain);
     if (!wait_until(r, has_drained, deadline_us)) {
         each_worker(r, tn__worker_cancel);
-        if (!wait_until(r, has_drained, cancelled_by_us)) {
+        if (!wait_until(r, has_drained, cancelled_by_us))
             TN_LOG(TN_ERROR, "a worker didn't drain");
-        }
     }
 }
 
 static void drain_messages(running *r, int64_t consumer_by_us, int64_t relay_by_us)
 {
     tn__health_messaging(&r->health, NULL, NULL);
-    if (r->consumer != NULL) {
+    if (r->consumer != NULL)
         tn__consumer_close(r->consumer, left_ms(consumer_by_us));
-    }
-    if (r->relay != NULL) {
+    if (r->relay != NULL)
         tn__relay_close(r->relay, left_ms(relay_by_us));
-    }
 }
 
 /* True when every thread has ended; else the memory that they use has to stay. */
@@ -415,18 +400,16 @@ static void say_stopping(running *r)
 /* Serving goes on while the load balancer takes notice. */
 static void wait_noticed(running *r)
 {
-    if (r->config->readiness_delay_ms > 0) {
+    if (r->config->readiness_delay_ms > 0)
         wait_until(r, never, from_now_us(r->config->readiness_delay_ms));
-    }
 }
 
 /* Waiting for a lock or in a long statement, a migration may take longer than we have. The server
  * rolls back what is not committed. */
 static bool end_migrating(running *r, int64_t deadline_us)
 {
-    if (!wait_until(r, migration_ended, deadline_us)) {
+    if (!wait_until(r, migration_ended, deadline_us))
         return false;
-    }
     pthread_join(r->migrating, NULL);
     return true;
 }
@@ -487,9 +470,8 @@ int tn__run(tn_arena *arena, const tn_service *service, const tn__config *config
     tn__health_open(&r->health, service, r->n_workers);
     tn__documents_make(arena, service, &r->documents);
     raise_files_limit(config);
-    if (listen_all(r, fds)) {
+    if (listen_all(r, fds))
         status = serve(r, fds);
-    }
     tn__health_close(&r->health);
     pthread_cond_destroy(&r->changed);
     pthread_mutex_destroy(&r->lock);

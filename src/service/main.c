@@ -21,9 +21,8 @@ static void print(int fd, tn_str text)
 {
     while (text.len > 0) {
         ssize_t n = write(fd, text.data, text.len);
-        if (n <= 0) {
+        if (n <= 0)
             return;
-        }
         text = (tn_str){ text.data + n, text.len - (size_t)n };
     }
 }
@@ -35,9 +34,8 @@ static void print_faults(tn_arena *arena, const tn_service *service, const tn__f
         tn__buf_printf(&out, "%s: %.*s: %.*s\n", service->name, TN_FMT(faults->at[i].pointer),
             TN_FMT(faults->at[i].detail));
     }
-    if (faults->more > 0) {
+    if (faults->more > 0)
         tn__buf_printf(&out, "%s: and %zu more\n", service->name, faults->more);
-    }
     print(STDERR_FILENO, tn__buf_str(&out));
 }
 
@@ -161,14 +159,11 @@ static const action actions[] = {
 
 static const action *find_action(int argc, char **argv)
 {
-    if (argc <= 1) {
+    if (argc <= 1)
         return &actions[0];
-    }
-    for (size_t i = 1; argc == 2 && i < sizeof actions / sizeof *actions; i++) {
-        if (strcmp(argv[1], actions[i].argument) == 0) {
+    for (size_t i = 1; argc == 2 && i < sizeof actions / sizeof *actions; i++)
+        if (strcmp(argv[1], actions[i].argument) == 0)
             return &actions[i];
-        }
-    }
     return NULL;
 }
 

@@ -25,9 +25,8 @@ static void tell(tn__patience *patience, tn_str why, int wait_ms)
 {
     int64_t now_us = tn__mono_us();
     bool is_news = !tn_str_eq(tn_str_of(patience->why), why);
-    if (patience->attempts > 1 && !is_news && now_us - patience->told_us < TELL_AGAIN_US) {
+    if (patience->attempts > 1 && !is_news && now_us - patience->told_us < TELL_AGAIN_US)
         return;
-    }
     patience->told_us = now_us;
     size_t n = why.len < sizeof patience->why - 1 ? why.len : sizeof patience->why - 1;
     memcpy(patience->why, why.data, n);

@@ -37,11 +37,9 @@ static sigset_t waited_for(void)
     static const int stops[] = { SIGTERM, SIGINT, SIGHUP };
     sigset_t set;
     sigemptyset(&set);
-    for (size_t i = 0; i < sizeof stops / sizeof *stops; i++) {
-        if (!is_ignored(stops[i])) {
+    for (size_t i = 0; i < sizeof stops / sizeof *stops; i++)
+        if (!is_ignored(stops[i]))
             sigaddset(&set, stops[i]);
-        }
-    }
     sigaddset(&set, SIGUSR1);
     sigaddset(&set, SIGUSR2);
     return set;
@@ -59,9 +57,8 @@ static void change_level(tn__signals *signals, int by)
 {
     static const char *const names[] = { "debug", "info", "warn", "error" };
     int level = (int)signals->level + by;
-    if (level < TN_DEBUG || level > TN_ERROR) {
+    if (level < TN_DEBUG || level > TN_ERROR)
         return;
-    }
     signals->level = (tn_level)level;
     tn__log_level(signals->level);
     TN_LOG(signals->level, "log level changed", TN_LOG_Z("log_level", names[level]));
@@ -85,17 +82,14 @@ static void *wait_for_signals(void *arg)
     tn__signals *signals = arg;
     for (;;) {
         int signal = 0;
-        if (sigwait(&signals->set, &signal) != 0) {
+        if (sigwait(&signals->set, &signal) != 0)
             continue;
-        }
-        if (atomic_load(&signals->closing)) {
+        if (atomic_load(&signals->closing))
             return NULL;
-        }
-        if (signal == SIGUSR1 || signal == SIGUSR2) {
+        if (signal == SIGUSR1 || signal == SIGUSR2)
             change_level(signals, signal == SIGUSR1 ? -1 : 1);
-        } else {
+        else
             stop(signals, signal);
-        }
     }
 }
 
@@ -107,9 +101,8 @@ tn__signals *tn__signals_open(tn_level level, void (*on_stop)(void *arg, int sig
     signals->level = level;
     signals->on_stop = on_stop;
     signals->arg = arg;
-    if (pthread_create(&signals->thread, NULL, wait_for_signals, signals) != 0) {
+    if (pthread_create(&signals->thread, NULL, wait_for_signals, signals) != 0)
         abort(); /* At start, before anything was promised: there is nothing to go on with. */
-    }
     pthread_setname_np(signals->thread, "signals");
     return signals;
 }

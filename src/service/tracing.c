@@ -10,12 +10,10 @@
 static const char *url_of(tn_arena *arena, const tn__config *config)
 {
     tn_str base = tn_str_of(config->otel_endpoint);
-    if (config->otel_traces_endpoint[0] != '\0') {
+    if (config->otel_traces_endpoint[0] != '\0')
         return config->otel_traces_endpoint;
-    }
-    while (base.len > 0 && base.data[base.len - 1] == '/') {
+    while (base.len > 0 && base.data[base.len - 1] == '/')
         base.len--;
-    }
     return base.len == 0 ? "" : tn_printf(arena, "%.*s" TN__TRACING_PATH, TN_FMT(base)).data;
 }
 

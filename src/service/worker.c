@@ -44,9 +44,8 @@ static void tell_health(tn__worker *worker)
         up = false;
         why = TN_S("the routes are not open yet");
     }
-    if (up && worker->told_up) {
+    if (up && worker->told_up)
         return;
-    }
     tn__health_worker(worker->options.health, worker->options.index, up, why);
     worker->told_up = up;
 }
@@ -85,11 +84,10 @@ static void metrics(void *arg, tn_arena *arena, tn__page *page)
     tn__buf body = { .arena = arena };
     bool open = tn__accept_quality(page->accept, TN_S("application"), TN_S("openmetrics-text")) >
         tn__accept_quality(page->accept, TN_S("text"), TN_S("plain"));
-    if (open) {
+    if (open)
         tn__openmetrics_write(&body);
-    } else {
+    else
         tn__metrics_write(&body);
-    }
     page->status = 200;
     page->content_type = open ? TN__OPENMETRICS_TYPE : TN__METRICS_TYPE;
     page->body = tn__buf_str(&body);
@@ -180,9 +178,8 @@ static tn__http *open_http(tn__worker *worker)
 
 static void wait_for(sem_t *semaphore)
 {
-    while (sem_wait(semaphore) != 0) {
+    while (sem_wait(semaphore) != 0)
         assert(errno == EINTR);
-    }
 }
 
 static void *work(void *arg)
@@ -216,9 +213,8 @@ tn__worker *tn__worker_open(const tn__worker_options *options)
     sem_init(&worker->may_post, 0, 0);
     sem_init(&worker->may_close, 0, 0);
     set_pages(worker);
-    if (pthread_create(&worker->thread, NULL, work, worker) != 0) {
+    if (pthread_create(&worker->thread, NULL, work, worker) != 0)
         abort(); /* At start, before anything was promised: there is nothing to go on with. */
-    }
     pthread_setname_np(worker->thread, "worker");
     return worker;
 }

@@ -33,9 +33,8 @@ static void store(tn__exemplar *exemplar, double v, const tn__trace *trace, int6
 void tn__exemplar_offer(tn__exemplar *exemplar, double v, const tn__trace *trace)
 {
     int64_t now_us = tn_now().us;
-    if (!is_due(exemplar, now_us)) {
+    if (!is_due(exemplar, now_us))
         return;
-    }
     uint32_t turn = atomic_load_explicit(&exemplar->turn, RELAXED);
     bool taken = turn % 2 != 0 ||
         !atomic_compare_exchange_strong_explicit(&exemplar->turn, &turn, turn + 1,
@@ -64,13 +63,11 @@ bool tn__exemplar_read(const tn__exemplar *exemplar, tn__exemplar_seen *seen)
     *seen = (tn__exemplar_seen){ 0 };
     for (int i = 0; i < READ_TRIES; i++) {
         uint32_t turn = atomic_load_explicit(&exemplar->turn, memory_order_acquire);
-        if (turn == 0) {
+        if (turn == 0)
             return false;
-        }
         load(exemplar, seen);
-        if (turn % 2 == 0 && atomic_load_explicit(&exemplar->turn, RELAXED) == turn) {
+        if (turn % 2 == 0 && atomic_load_explicit(&exemplar->turn, RELAXED) == turn)
             return true;
-        }
     }
     return false;
 }

@@ -79,9 +79,8 @@ static void queue_key_make(void)
 static tn__span_queue *queue_make(tn__exporter *exporter)
 {
     pthread_once(&queue_key_once, queue_key_make);
-    if (mine.queue != NULL) {
+    if (mine.queue != NULL)
         let_go(mine.queue); /* an earlier exporter's */
-    }
     tn__span_queue *queue = tn__span_queue_open(exporter->queue_max);
     mine.queue = queue;
     mine.serial = exporter->serial;
@@ -108,11 +107,10 @@ void tn__exporter_add(tn__exporter *exporter, const tn__span *span)
     tn__span_queue *queue = has_queue ? mine.queue : queue_make(exporter);
     int64_t wall_us = atomic_load_explicit(&exporter->wall_us, memory_order_relaxed);
     size_t waiting = tn__span_queue_add(queue, span, wall_us);
-    if (waiting == 0) {
+    if (waiting == 0)
         tn__metric_add(exporter->queue_full, 1);
-    } else if (waiting == exporter->batch_max) {
+    else if (waiting == exporter->batch_max)
         hurry(exporter);
-    }
 }
 
 /* ---- Waiting ------------------------------------------------------------ */
@@ -130,11 +128,9 @@ static bool wait(tn__exporter *exporter, int ms, bool for_batch)
 {
     struct timespec until = at_us(tn__mono_us() + (int64_t)ms * 1000);
     pthread_mutex_lock(&exporter->lock);
-    while (!exporter->closing && !(for_batch && atomic_load(&exporter->hurry))) {
-        if (pthread_cond_timedwait(&exporter->wake, &exporter->lock, &until) == ETIMEDOUT) {
+    while (!exporter->closing && !(for_batch && atomic_load(&exporter->hurry)))
+        if (pthread_cond_timedwait(&exporter->wake, &exporter->lock, &until) == ETIMEDOUT)
             break;
-        }
-    }
     bool closing = exporter->closing;
     pthread_mutex_unlock(&exporter->lock);
     return closing;
@@ -160,9 +156,8 @@ static int with_jitter(tn__exporter *exporter, int ms)
 static int delay_of(tn__exporter *exporter, int try, int64_t retry_after_ms)
 {
     int ms = exporter->retry_ms;
-    for (int i = 1; i < try && ms < exporter->retry_max_ms; i++) {
+    for (int i = 1; i < try && ms < exporter->retry_max_ms; i++)
         ms *= 2;
-    }
     ms = with_jitter(exporter, ms < exporter->retry_max_ms ? ms : exporter->retry_max_ms);
     return retry_after_ms > ms ? (int)retry_after_ms : ms;
 }
@@ -172,9 +167,8 @@ static void wait_until(tn__exporter *exporter, int64_t until_us)
 {
     int64_t now_us = tn__mono_us();
     int ms = until_us > now_us ? (int)((until_us - now_us + 999) / 1000) : 0;
-    if (!wait(exporter, ms, false)) {
+    if (!wait(exporter, ms, false))
         return;
-    }
     bool late = exporter->close_by_us < until_us;
     struct timespec end = at_us(late ? exporter->close_by_us : until_us);
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, NULL) == EINTR) {
@@ -246,9 +240,8 @@ static bool post(tn__exporter *exporter, int try, tn_str message, int64_t give_u
     note_down(exporter, answer.why);
     if (may_send_again(exporter, &answer, try, give_up_us, &then_us)) {
         wait_until(exporter, then_us);
-        if (!is_late(exporter)) {
+        if (!is_late(exporter))
             return false;
-        }
     }
     tn__metric_add(exporter->failed, (double)exporter->n_batch);
     return true;
@@ -273,9 +266,8 @@ static void send_batch(tn__exporter *exporter)
         tn__gzip(&exporter->packed, message);
         message = tn__buf_str(&exporter->packed);
     }
-    if (exporter->rest_until_us > tn__mono_us()) {
+    if (exporter->rest_until_us > tn__mono_us())
         wait_until(exporter, exporter->rest_until_us);
-    }
     int64_t give_up_us = tn__mono_us() + (int64_t)exporter->export_timeout_ms * 1000;
     for (int try = 1; !post(exporter, try, message, give_up_us); try++) {
     }
@@ -292,9 +284,8 @@ static void collect(tn__exporter *exporter, tn__span_queue *queue)
         size_t bytes = tn__otlp_span_bytes(rest);
         tn__buf_add(&exporter->batch, rest.data, bytes);
         rest = (tn_str){ rest.data + bytes, rest.len - bytes };
-        if (++exporter->n_batch == exporter->batch_max) {
+        if (++exporter->n_batch == exporter->batch_max)
             send_batch(exporter);
-        }
     }
 }
 
@@ -310,9 +301,8 @@ static void remove_queue(tn__exporter *exporter, tn__span_queue *queue)
 {
     pthread_mutex_lock(&exporter->lock);
     tn__span_queue **at = &exporter->queues;
-    while (*at != queue) {
+    while (*at != queue)
         at = &(*at)->next;
-    }
     *at = queue->next;
     pthread_mutex_unlock(&exporter->lock);
     tn__span_queue_let_go(queue);
@@ -325,13 +315,11 @@ static void export_all(tn__exporter *exporter)
     for (tn__span_queue *queue = first_queue(exporter); queue != NULL; queue = next) {
         next = queue->next;
         collect(exporter, queue);
-        if (tn__span_queue_is_over(queue)) {
+        if (tn__span_queue_is_over(queue))
             remove_queue(exporter, queue);
-        }
     }
-    if (exporter->n_batch > 0) {
+    if (exporter->n_batch > 0)
         send_batch(exporter);
-    }
 }
 
 /* The clocks drift apart by what the wall clock is corrected. */
@@ -388,9 +376,8 @@ static void start_thread(tn__exporter *exporter)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int error = pthread_create(&exporter->thread, NULL, run, exporter);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error != 0) {
+    if (error != 0)
         tn__die("the exporter of spans can't start");
-    }
     pthread_setname_np(exporter->thread, "spans");
 }
 

@@ -14,9 +14,8 @@ void tn__gzip(tn__buf *out, tn_str bytes)
     z_stream stream = { 0 };
     int made = deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, WINDOW_BITS_GZIP, MEMORY_LEVEL,
         Z_DEFAULT_STRATEGY);
-    if (made != Z_OK) {
+    if (made != Z_OK)
         tn__die("zlib can't be used");
-    }
     out->len = 0;
     tn__buf_reserve(out, deflateBound(&stream, bytes.len));
     stream.next_in = (Bytef *)(uintptr_t)bytes.data; /* zlib doesn't write there. */

@@ -62,9 +62,8 @@ static tn__buf *line_buf(void)
 /* One long line should not cost its thread the memory for good. */
 static void line_buf_trim(tn__buf *buf)
 {
-    if (buf->cap > LINE_KEPT_BYTES) {
+    if (buf->cap > LINE_KEPT_BYTES)
         tn__buf_deinit(buf);
-    }
 }
 
 /* ---- A line ------------------------------------------------------------- */
@@ -88,9 +87,8 @@ static void add_name(tn__buf *line, const char *name)
  * U+FFFD in tn__json_str. */
 static void add_str(tn__buf *line, const char *name, tn_str value)
 {
-    if (value.len > VALUE_BYTES_MAX) {
+    if (value.len > VALUE_BYTES_MAX)
         value.len = VALUE_BYTES_MAX;
-    }
     add_name(line, name);
     tn__json_str(line, value);
 }
@@ -120,18 +118,14 @@ static void add_field(tn__buf *line, const tn_log_field *field)
 static void add_context(tn__buf *line)
 {
     const tn__log_context *context = *tn__co_slot();
-    if (context == NULL) {
+    if (context == NULL)
         return;
-    }
-    if (context->request_id.len > 0) {
+    if (context->request_id.len > 0)
         add_str(line, "request_id", context->request_id);
-    }
-    if (context->trace_id.len > 0) {
+    if (context->trace_id.len > 0)
         add_str(line, "trace_id", context->trace_id);
-    }
-    if (context->span_id.len > 0) {
+    if (context->span_id.len > 0)
         add_str(line, "span_id", context->span_id);
-    }
 }
 
 static void add_head(tn__buf *line, tn_level level, const char *message)
@@ -151,15 +145,13 @@ void tn_log(tn_level level, const char *message, const tn_log_field *fields, siz
 {
     assert(message != NULL);
     assert(n_fields <= FIELDS_MAX);
-    if (level < atomic_load_explicit(&level_now, memory_order_relaxed)) {
+    if (level < atomic_load_explicit(&level_now, memory_order_relaxed))
         return;
-    }
     tn__buf *line = line_buf();
     add_head(line, level, message);
     add_context(line);
-    for (size_t i = 0; i < n_fields; i++) {
+    for (size_t i = 0; i < n_fields; i++)
         add_field(line, &fields[i]);
-    }
     tn__buf_add_z(line, "}\n");
     if (the_log.queue != NULL) {
         tn__log_queue_add(the_log.queue, tn__buf_str(line));
@@ -218,19 +210,16 @@ uint64_t tn__log_dropped(void)
 
 void tn__log_flush(void)
 {
-    if (the_log.queue != NULL) {
+    if (the_log.queue != NULL)
         tn__log_queue_flush(the_log.queue, CLOSE_MS);
-    }
 }
 
 void tn__log_close(void)
 {
     tn__log_queue *queue = the_log.queue;
-    if (queue == NULL) {
+    if (queue == NULL)
         return;
-    }
     the_log.queue = NULL;
-    if (tn__log_queue_close(queue, CLOSE_MS)) {
+    if (tn__log_queue_close(queue, CLOSE_MS))
         tn__buf_deinit(&the_log.tail); /* Else the writer may still need it for its last line. */
-    }
 }

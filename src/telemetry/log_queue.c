@@ -42,13 +42,11 @@ struct tn__log_queue {
  * two processes that share it don't run into each other. */
 static size_t batch_end(const tn__log_queue *queue, const char *at, size_t left)
 {
-    if (left <= queue->write_max) {
+    if (left <= queue->write_max)
         return left;
-    }
     const char *last = memrchr(at, '\n', queue->write_max);
-    if (last == NULL) {
+    if (last == NULL)
         last = memchr(at, '\n', left);
-    }
     return last == NULL ? left : (size_t)(last - at) + 1;
 }
 
@@ -58,12 +56,10 @@ static bool wait_writable(tn__log_queue *queue)
     struct pollfd pollfd = { .fd = queue->options.fd, .events = POLLOUT };
     while (!atomic_load_explicit(&queue->abandoned, memory_order_relaxed)) {
         int n = poll(&pollfd, 1, POLL_MS);
-        if (n > 0) {
+        if (n > 0)
             return true;
-        }
-        if (n < 0 && errno != EINTR) {
+        if (n < 0 && errno != EINTR)
             return false;
-        }
     }
     return false;
 }
@@ -71,13 +67,11 @@ static bool wait_writable(tn__log_queue *queue)
 static bool write_batch(tn__log_queue *queue, const char *at, size_t left)
 {
     while (left > 0) {
-        if (!wait_writable(queue)) {
+        if (!wait_writable(queue))
             return false;
-        }
         ssize_t n = write(queue->options.fd, at, left);
-        if (n < 0 && errno != EINTR && errno != EAGAIN) {
+        if (n < 0 && errno != EINTR && errno != EAGAIN)
             return false;
-        }
         if (n > 0) {
             at += n;
             left -= (size_t)n;
@@ -128,18 +122,14 @@ static struct timespec in_ms(int ms)
 static void nap(tn__log_queue *queue)
 {
     struct timespec until = in_ms(NAP_MS);
-    while (!queue->closing && !queue->hurry) {
-        if (pthread_cond_timedwait(&queue->wake, &queue->lock, &until) == ETIMEDOUT) {
+    while (!queue->closing && !queue->hurry)
+        if (pthread_cond_timedwait(&queue->wake, &queue->lock, &until) == ETIMEDOUT)
             break;
-        }
-    }
-    if (queue->filling.len > 0 || queue->closing) {
+    if (queue->filling.len > 0 || queue->closing)
         return;
-    }
     queue->idle = true;
-    while (queue->idle && !queue->closing) {
+    while (queue->idle && !queue->closing)
         pthread_cond_wait(&queue->wake, &queue->lock);
-    }
 }
 
 static void *writer(void *arg)
@@ -147,9 +137,8 @@ static void *writer(void *arg)
     tn__log_queue *queue = arg;
     pthread_mutex_lock(&queue->lock);
     for (;;) {
-        if (queue->filling.len == 0 && queue->closing) {
+        if (queue->filling.len == 0 && queue->closing)
             break;
-        }
         tn__buf lines = queue->filling;
         queue->filling = queue->writing;
         queue->writing = lines;
@@ -158,9 +147,8 @@ static void *writer(void *arg)
         queue->hurry = false;
         queue->writes = true;
         pthread_mutex_unlock(&queue->lock);
-        if (lost > 0) {
+        if (lost > 0)
             queue->options.on_dropped(&queue->writing, lost);
-        }
         write_all(queue);
         pthread_mutex_lock(&queue->lock);
         queue->writes = false;
@@ -190,9 +178,8 @@ static void start_thread(tn__log_queue *queue)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int error = pthread_create(&queue->thread, NULL, writer, queue);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error != 0) {
+    if (error != 0)
         abort(); /* At start, before anything was promised: there is nothing to go on with. */
-    }
     pthread_setname_np(queue->thread, "log");
 }
 
@@ -221,11 +208,10 @@ void tn__log_queue_add(tn__log_queue *queue, tn_str line)
     pthread_mutex_lock(&queue->lock);
     size_t bytes_max = queue->options.bytes_max;
     bool fits = line.len <= bytes_max && queue->filling.len <= bytes_max - line.len;
-    if (fits) {
+    if (fits)
         tn__buf_add_str(&queue->filling, line);
-    } else {
+    else
         queue->dropped++;
-    }
     bool hurry = !queue->hurry && queue->filling.len > bytes_max / 2;
     bool wake = fits && (queue->idle || hurry);
     if (wake) {
@@ -233,9 +219,8 @@ void tn__log_queue_add(tn__log_queue *queue, tn_str line)
         queue->hurry = queue->hurry || hurry;
     }
     pthread_mutex_unlock(&queue->lock);
-    if (wake) {
+    if (wake)
         pthread_cond_signal(&queue->wake);
-    }
 }
 
 uint64_t tn__log_queue_dropped(tn__log_queue *queue)
@@ -266,11 +251,9 @@ bool tn__log_queue_flush(tn__log_queue *queue, int timeout_ms)
 static bool wait_done(tn__log_queue *queue, int timeout_ms)
 {
     struct timespec until = in_ms(timeout_ms);
-    while (!queue->done) {
-        if (pthread_cond_timedwait(&queue->wake, &queue->lock, &until) == ETIMEDOUT) {
+    while (!queue->done)
+        if (pthread_cond_timedwait(&queue->wake, &queue->lock, &until) == ETIMEDOUT)
             break;
-        }
-    }
     return queue->done;
 }
 
@@ -280,9 +263,8 @@ bool tn__log_queue_close(tn__log_queue *queue, int timeout_ms)
     queue->closing = true;
     pthread_cond_broadcast(&queue->wake);
     bool whole = wait_done(queue, timeout_ms);
-    if (!whole) {
+    if (!whole)
         atomic_store_explicit(&queue->abandoned, true, memory_order_relaxed);
-    }
     bool done = whole || wait_done(queue, 2 * POLL_MS);
     pthread_mutex_unlock(&queue->lock);
     if (!done) {

@@ -62,18 +62,16 @@ static _Atomic double *cells_make(void)
 {
     void *cells = mmap(NULL, CELLS_BYTES, PROT_READ | PROT_WRITE,
         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (cells == MAP_FAILED) {
+    if (cells == MAP_FAILED)
         abort(); /* As when malloc has nothing left. */
-    }
     return cells;
 }
 
 static void block_unlink(const block *gone)
 {
     block **at = &registry.blocks;
-    while (*at != gone) {
+    while (*at != gone)
         at = &(*at)->next;
-    }
     *at = gone->next;
 }
 
@@ -81,12 +79,10 @@ static void block_retire(void *arg)
 {
     block *mine = arg;
     pthread_mutex_lock(&registry.lock);
-    if (registry.retired.cells == NULL) {
+    if (registry.retired.cells == NULL)
         registry.retired.cells = cells_make();
-    }
-    for (size_t cell = 0; cell < registry.n_cells; cell++) {
+    for (size_t cell = 0; cell < registry.n_cells; cell++)
         cell_add(&registry.retired, cell, cell_read(mine, cell));
-    }
     block_unlink(mine);
     pthread_mutex_unlock(&registry.lock);
     thread_block = NULL;
@@ -122,9 +118,8 @@ static void count(size_t cell, double v)
 double tn__metrics_cell(size_t cell)
 {
     double sum = cell_read(&registry.retired, cell);
-    for (const block *b = registry.blocks; b != NULL; b = b->next) {
+    for (const block *b = registry.blocks; b != NULL; b = b->next)
         sum += cell_read(b, cell);
-    }
     return sum;
 }
 
@@ -142,9 +137,8 @@ static void escape_label(tn__buf *out, const char *value)
             tn__buf_add_z(out, "\\n");
             continue;
         }
-        if (*at == '\\' || *at == '"') {
+        if (*at == '\\' || *at == '"')
             tn__buf_add_char(out, '\\');
-        }
         tn__buf_add_char(out, *at);
     }
 }
@@ -152,9 +146,8 @@ static void escape_label(tn__buf *out, const char *value)
 static void labels_write(tn__buf *out, const tn__label *labels, size_t n, const char *instead)
 {
     for (size_t i = 0; i < n; i++) {
-        if (i > 0) {
+        if (i > 0)
             tn__buf_add_char(out, ',');
-        }
         tn__buf_add_z(out, labels[i].name);
         tn__buf_add_z(out, "=\"");
         escape_label(out, instead != NULL ? instead : labels[i].value);
@@ -170,9 +163,8 @@ static size_t bucket_of(tn_str name, tn_str labels)
 static tn__metric *metric_find(tn_str name, tn_str labels)
 {
     tn__metric *at = registry.buckets[bucket_of(name, labels)];
-    while (at != NULL && !(tn_str_eq(at->labels, labels) && tn_str_eq(at->family->name, name))) {
+    while (at != NULL && !(tn_str_eq(at->labels, labels) && tn_str_eq(at->family->name, name)))
         at = at->next_in_bucket;
-    }
     return at;
 }
 
@@ -185,11 +177,10 @@ static tn__metric *metric_make(tn__family *family, tn_str labels)
     metric->cell = registry.n_cells;
     registry.n_cells += cells_of(family);
     registry.n_series++;
-    if (family->last == NULL) {
+    if (family->last == NULL)
         family->first = metric;
-    } else {
+    else
         family->last->next_in_family = metric;
-    }
     family->last = metric;
     size_t bucket = bucket_of(family->name, labels);
     metric->next_in_bucket = registry.buckets[bucket];
@@ -207,9 +198,8 @@ static tn_str copy_of(const char *z)
 static tn__family *family_find(tn_str name)
 {
     tn__family *at = registry.families;
-    while (at != NULL && !tn_str_eq(at->name, name)) {
+    while (at != NULL && !tn_str_eq(at->name, name))
         at = at->next;
-    }
     return at;
 }
 
@@ -223,11 +213,10 @@ static tn__family *family_make(const tn__family *like, const char *name, const c
         family->bounds = tn__xmalloc(like->n_bounds * sizeof *family->bounds);
         memcpy(family->bounds, like->bounds, like->n_bounds * sizeof *family->bounds);
     }
-    if (registry.last_family == NULL) {
+    if (registry.last_family == NULL)
         registry.families = family;
-    } else {
+    else
         registry.last_family->next = family;
-    }
     registry.last_family = family;
     return family;
 }
@@ -259,9 +248,8 @@ static tn__metric *metric_of(const tn__family *like, const char *name, const cha
     tn__metric *metric = metric_find(tn_str_of(name), tn__buf_str(&text));
     if (metric == NULL) {
         tn__family *family = family_find(tn_str_of(name));
-        if (family == NULL) {
+        if (family == NULL)
             family = family_make(like, name, help);
-        }
         assert(family->kind == like->kind && family->n_bounds == like->n_bounds);
         if (has_room(family)) {
             metric = metric_make(family, tn__buf_str(&text));
@@ -298,9 +286,8 @@ tn__metric *tn__histogram(const char *name, const char *help, const double *boun
 void tn__metrics_each(void (*each)(void *arg, const tn__family *family), void *arg)
 {
     pthread_mutex_lock(&registry.lock);
-    for (const tn__family *family = registry.families; family != NULL; family = family->next) {
+    for (const tn__family *family = registry.families; family != NULL; family = family->next)
         each(arg, family);
-    }
     pthread_mutex_unlock(&registry.lock);
 }
 
@@ -322,18 +309,16 @@ void tn__metric_set(tn__metric *metric, double v)
 static size_t bucket_for(const tn__family *family, double v)
 {
     size_t bucket = 0;
-    while (bucket < family->n_bounds && v > family->bounds[bucket]) {
+    while (bucket < family->n_bounds && v > family->bounds[bucket])
         bucket++;
-    }
     return bucket;
 }
 
 static tn__exemplar *exemplars_of(tn__metric *metric)
 {
     tn__exemplar *there = atomic_load_explicit(&metric->exemplars, memory_order_acquire);
-    if (there != NULL) {
+    if (there != NULL)
         return there;
-    }
     tn__exemplar *made = tn__xcalloc(metric->family->n_bounds + 1, sizeof *made);
     if (!atomic_compare_exchange_strong(&metric->exemplars, &there, made)) {
         free(made); /* Another thread was first. */
@@ -350,9 +335,8 @@ void tn__metric_observe_in(tn__metric *metric, double v, const tn__trace *trace)
     size_t bucket = bucket_for(family, v);
     count(metric->cell + bucket, 1);
     count(metric->cell + family->n_bounds + 1, v);
-    if (trace != NULL && (trace->flags & TN__TRACE_SAMPLED) != 0) {
+    if (trace != NULL && (trace->flags & TN__TRACE_SAMPLED) != 0)
         tn__exemplar_offer(&exemplars_of(metric)[bucket], v, trace);
-    }
 }
 
 void tn__metric_observe(tn__metric *metric, double v)

@@ -37,9 +37,8 @@ static void write_fds(const tn__metrics_page *page)
     DIR *dir = opendir("/proc/self/fd");
     if (dir != NULL) {
         double n = 0;
-        for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
             n += entry->d_name[0] != '.';
-        }
         closedir(dir);
         /* The directory itself was open while it was read. */
         tn__metrics_value(page, "process_open_fds", "Number of open file descriptors.", TN__GAUGE,
@@ -56,14 +55,12 @@ static void write_fds(const tn__metrics_page *page)
 static bool read_stat(char *text, size_t size, const char **fields)
 {
     int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
+    if (fd < 0)
         return false;
-    }
     ssize_t n = read(fd, text, size - 1);
     close(fd);
-    if (n <= 0) {
+    if (n <= 0)
         return false;
-    }
     text[n] = '\0';
     const char *end = strrchr(text, ')');
     *fields = end == NULL ? NULL : end + 2;
@@ -93,9 +90,8 @@ static void write_stat(const tn__metrics_page *page)
 {
     char text[1024];
     const char *fields;
-    if (!read_stat(text, sizeof text, &fields)) {
+    if (!read_stat(text, sizeof text, &fields))
         return;
-    }
     double page_bytes = (double)sysconf(_SC_PAGESIZE);
     double ticks_per_s = (double)sysconf(_SC_CLK_TCK);
     tn__metrics_value(page, "process_virtual_memory_bytes", "Virtual memory size in bytes.",

@@ -16,24 +16,22 @@
 
 static void add_number(tn__buf *out, double v)
 {
-    if (isnan(v)) {
+    if (isnan(v))
         tn__buf_add_z(out, "NaN");
-    } else if (isinf(v)) {
+    else if (isinf(v))
         tn__buf_add_z(out, v > 0 ? "+Inf" : "-Inf");
-    } else if (v == floor(v) && fabs(v) < 1e15) {
+    else if (v == floor(v) && fabs(v) < 1e15)
         tn__buf_add_i64(out, (int64_t)v);
-    } else {
+    else
         tn__json_real(out, v);
-    }
 }
 
 /* A bound names its series, so that each format has one way to write it. */
 static void add_bound(const tn__metrics_page *page, double bound)
 {
     add_number(page->out, bound);
-    if (page->openmetrics && bound == floor(bound) && fabs(bound) < 1e15) {
+    if (page->openmetrics && bound == floor(bound) && fabs(bound) < 1e15)
         tn__buf_add_z(page->out, ".0");
-    }
 }
 
 static void add_help(const tn__metrics_page *page, tn_str help)
@@ -44,9 +42,8 @@ static void add_help(const tn__metrics_page *page, tn_str help)
             tn__buf_add_z(page->out, "\\n");
             continue;
         }
-        if (c == '\\' || (c == '"' && page->openmetrics)) {
+        if (c == '\\' || (c == '"' && page->openmetrics))
             tn__buf_add_char(page->out, '\\');
-        }
         tn__buf_add_char(page->out, c);
     }
 }
@@ -103,9 +100,8 @@ static void add_head(const tn__metrics_page *page, tn_str name, tn_str help, tn_
     add_descriptor(page->out, "TYPE", name);
     tn__buf_add_z(page->out, types[kind]);
     tn__buf_add_char(page->out, '\n');
-    if (page->openmetrics) {
+    if (page->openmetrics)
         add_unit(page, name);
-    }
 }
 
 /* The name of a sample: in OpenMetrics each counter's ends with _total. */
@@ -113,9 +109,8 @@ static void add_name(const tn__metrics_page *page, tn_str name, tn__metric_kind 
     const char *suffix)
 {
     tn__buf_add_str(page->out, family_name(page, name, kind));
-    if (page->openmetrics && kind == TN__COUNTER) {
+    if (page->openmetrics && kind == TN__COUNTER)
         tn__buf_add_z(page->out, "_total");
-    }
     tn__buf_add_z(page->out, suffix);
 }
 
@@ -155,9 +150,8 @@ static void add_exemplar(const tn__metrics_page *page, const tn__metric *metric,
 {
     tn__exemplar *all = atomic_load_explicit(&metric->exemplars, memory_order_acquire);
     tn__exemplar_seen seen;
-    if (!page->openmetrics || all == NULL || !tn__exemplar_read(&all[bucket], &seen)) {
+    if (!page->openmetrics || all == NULL || !tn__exemplar_read(&all[bucket], &seen))
         return;
-    }
     char trace_id[32], span_id[16];
     tn__trace_ids_write(&seen.trace, trace_id, span_id);
     tn__buf_printf(page->out, " # {trace_id=\"%.*s\",span_id=\"%.*s\"} ", (int)sizeof trace_id,

@@ -70,13 +70,11 @@ _Static_assert(LINK_BYTES < 0x80, "the length of a link is one byte");
 /* At most so many bytes, and no half of a character at the end. */
 static tn_str cut(tn_str s)
 {
-    if (s.len <= TN__SPAN_VALUE_BYTES_MAX) {
+    if (s.len <= TN__SPAN_VALUE_BYTES_MAX)
         return s;
-    }
     size_t len = TN__SPAN_VALUE_BYTES_MAX;
-    while (len > 0 && ((unsigned char)s.data[len] & 0xc0) == 0x80) {
+    while (len > 0 && ((unsigned char)s.data[len] & 0xc0) == 0x80)
         len--;
-    }
     return (tn_str){ s.data, len };
 }
 
@@ -85,11 +83,10 @@ static char *add_repaired(char *at, tn_str s)
     while (s.len > 0) {
         size_t bad;
         size_t len = tn__utf8_next(s.data, s.len, &bad);
-        if (len == 0) {
+        if (len == 0)
             memset(at, '?', len = bad);
-        } else {
+        else
             memcpy(at, s.data, len);
-        }
         at += len;
         s = (tn_str){ s.data + len, s.len - len };
     }
@@ -98,9 +95,8 @@ static char *add_repaired(char *at, tn_str s)
 
 static char *add_text(char *at, unsigned field, tn_str s)
 {
-    if (tn__utf8_valid(s)) {
+    if (tn__utf8_valid(s))
         return tn__pb_bytes(at, field, s.data, s.len);
-    }
     return add_repaired(tn__pb_head(at, field, s.len), s);
 }
 
@@ -173,9 +169,8 @@ static size_t span_bytes_max(const tn__span *span)
 {
     size_t n = SPAN_BYTES_MAX + cut(span->name).len + cut(span->tracestate).len +
         cut(span->why).len + links_of(span) * (LINK_BYTES + 2);
-    for (size_t i = 0; i < span->n_attributes; i++) {
+    for (size_t i = 0; i < span->n_attributes; i++)
         n += attribute_bytes_max(&span->attributes[i]);
-    }
     return n;
 }
 
@@ -190,9 +185,8 @@ static char *add_link(char *at, const tn__trace *link)
 static char *add_links(char *at, const tn__span *span)
 {
     size_t n = links_of(span);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         at = add_link(at, &span->links[i]);
-    }
     return n < span->n_links ? tn__pb_uint(at, SPAN_DROPPED_LINKS, span->n_links - n) : at;
 }
 
@@ -200,9 +194,8 @@ static char *add_status(char *at, tn_str why)
 {
     size_t why_bytes = why.len == 0 ? 0 : 1 + tn__pb_varint_size(why.len) + why.len;
     at = tn__pb_head(at, SPAN_STATUS, why_bytes + 2);
-    if (why.len > 0) {
+    if (why.len > 0)
         at = add_text(at, STATUS_MESSAGE, why);
-    }
     return tn__pb_uint(at, STATUS_CODE, STATUS_CODE_ERROR);
 }
 
@@ -221,12 +214,10 @@ static char *add_identity(char *at, const tn__span *span)
 {
     at = tn__pb_bytes(at, SPAN_TRACE_ID, span->trace.trace_id, sizeof span->trace.trace_id);
     at = tn__pb_bytes(at, SPAN_SPAN_ID, span->trace.span_id, sizeof span->trace.span_id);
-    if (span->tracestate.len > 0) {
+    if (span->tracestate.len > 0)
         at = add_text(at, SPAN_TRACE_STATE, cut(span->tracestate));
-    }
-    if (has_parent(span)) {
+    if (has_parent(span))
         at = tn__pb_bytes(at, SPAN_PARENT_SPAN_ID, span->parent_id, sizeof span->parent_id);
-    }
     uint32_t remote = span->parent_is_remote ? FLAG_IS_REMOTE : 0;
     return tn__pb_fixed32(at, SPAN_FLAGS, span->trace.flags | FLAG_HAS_IS_REMOTE | remote);
 }
@@ -238,9 +229,8 @@ static char *add_content(char *at, const tn__span *span, int64_t wall_us)
     at = tn__pb_uint(at, SPAN_KIND, span->kind);
     at = tn__pb_fixed64(at, SPAN_START_TIME, wall_ns(span->start_us, wall_us));
     at = tn__pb_fixed64(at, SPAN_END_TIME, wall_ns(span->end_us, wall_us));
-    for (size_t i = 0; i < span->n_attributes; i++) {
+    for (size_t i = 0; i < span->n_attributes; i++)
         at = add_attribute(at, SPAN_ATTRIBUTES, &span->attributes[i]);
-    }
     at = add_links(at, span);
     return span->failed ? add_status(at, cut(span->why)) : at;
 }
@@ -255,9 +245,8 @@ void tn__otlp_add_span(tn__buf *out, const tn__span *span, int64_t wall_us)
     char *start = out->data + out->len, *content = start + 1 + 2;
     size_t n = (size_t)(add_content(content, span, wall_us) - content);
     char *place = start + 1 + tn__pb_varint_size(n);
-    if (place != content) {
+    if (place != content)
         memmove(place, content, n);
-    }
     tn__pb_head(start, SCOPE_SPANS_SPANS, n);
     out->len += (size_t)(place - start) + n;
     assert(out->len <= out->cap);
@@ -314,13 +303,11 @@ static tn__otlp_partial read_partial(tn_str message)
 {
     tn__otlp_partial partial = { .message = TN_S("") };
     tn__pb_field field;
-    while (tn__pb_read(&message, &field)) {
-        if (field.field == PARTIAL_REJECTED_SPANS && field.wire == TN__PB_VARINT) {
+    while (tn__pb_read(&message, &field))
+        if (field.field == PARTIAL_REJECTED_SPANS && field.wire == TN__PB_VARINT)
             partial.rejected = (int64_t)field.number;
-        } else if (field.field == PARTIAL_ERROR_MESSAGE && field.wire == TN__PB_LEN) {
+        else if (field.field == PARTIAL_ERROR_MESSAGE && field.wire == TN__PB_LEN)
             partial.message = field.bytes;
-        }
-    }
     return partial;
 }
 
@@ -328,11 +315,9 @@ tn__otlp_partial tn__otlp_response(tn_str body)
 {
     tn__otlp_partial partial = { .message = TN_S("") };
     tn__pb_field field;
-    while (tn__pb_read(&body, &field)) {
-        if (field.field == RESPONSE_PARTIAL_SUCCESS && field.wire == TN__PB_LEN) {
+    while (tn__pb_read(&body, &field))
+        if (field.field == RESPONSE_PARTIAL_SUCCESS && field.wire == TN__PB_LEN)
             partial = read_partial(field.bytes);
-        }
-    }
     return partial;
 }
 
@@ -340,10 +325,8 @@ tn_str tn__otlp_status_message(tn_str body)
 {
     tn_str message = TN_S("");
     tn__pb_field field;
-    while (tn__pb_read(&body, &field)) {
-        if (field.field == RPC_STATUS_MESSAGE && field.wire == TN__PB_LEN) {
+    while (tn__pb_read(&body, &field))
+        if (field.field == RPC_STATUS_MESSAGE && field.wire == TN__PB_LEN)
             message = field.bytes;
-        }
-    }
     return message;
 }

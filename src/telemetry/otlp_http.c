@@ -34,9 +34,8 @@ struct tn__otlp_http {
 static void add_header(tn__otlp_http *http, const char *line)
 {
     struct curl_slist *longer = curl_slist_append(http->headers, line);
-    if (longer == NULL) {
+    if (longer == NULL)
         tn__die("out of memory");
-    }
     http->headers = longer;
 }
 
@@ -45,9 +44,8 @@ static void add_given(void *arg, tn_arena *arena, tn_str key, tn_str value)
     /* A line break would begin a header of its own. */
     bool is_line = memchr(value.data, '\n', value.len) == NULL &&
         memchr(value.data, '\r', value.len) == NULL;
-    if (is_line) {
+    if (is_line)
         add_header(arg, tn_printf(arena, "%.*s: %.*s", TN_FMT(key), TN_FMT(value)).data);
-    }
 }
 
 static void make_headers(tn__otlp_http *http, const tn__tracing_options *options)
@@ -56,9 +54,8 @@ static void make_headers(tn__otlp_http *http, const tn__tracing_options *options
     add_header(http, "Content-Type: application/x-protobuf");
     add_header(http, "User-Agent: OTel-OTLP-Exporter-Trunnion/" TN__VERSION);
     add_header(http, "Expect:"); /* No waiting for "100 Continue". */
-    if (options->gzip) {
+    if (options->gzip)
         add_header(http, "Content-Encoding: gzip");
-    }
     tn__otlp_pairs(options->headers, add_given, arena, http);
     tn__arena_close(arena);
 }
@@ -67,9 +64,8 @@ static void make_headers(tn__otlp_http *http, const tn__tracing_options *options
 static size_t keep(char *bytes, size_t size, size_t n, void *arg)
 {
     tn__otlp_http *http = arg;
-    if (size * n > ANSWER_BYTES_MAX - http->answer.len) {
+    if (size * n > ANSWER_BYTES_MAX - http->answer.len)
         return 0;
-    }
     tn__buf_add(&http->answer, bytes, size * n);
     return size * n;
 }
@@ -87,9 +83,8 @@ static bool set_up(tn__otlp_http *http, const tn__tracing_options *options)
     ok &= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, http->error) == CURLE_OK;
     ok &= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, keep) == CURLE_OK;
     ok &= curl_easy_setopt(easy, CURLOPT_WRITEDATA, http) == CURLE_OK;
-    if (options->certificate != NULL && options->certificate[0] != '\0') {
+    if (options->certificate != NULL && options->certificate[0] != '\0')
         ok &= curl_easy_setopt(easy, CURLOPT_CAINFO, options->certificate) == CURLE_OK;
-    }
     return ok;
 }
 
@@ -101,9 +96,8 @@ tn__otlp_http *tn__otlp_http_open(const tn__tracing_options *options)
     http->multi = ready ? curl_multi_init() : NULL;
     http->easy = ready ? curl_easy_init() : NULL;
     make_headers(http, options);
-    if (http->multi == NULL || http->easy == NULL || !set_up(http, options)) {
+    if (http->multi == NULL || http->easy == NULL || !set_up(http, options))
         tn__die("libcurl can't be used");
-    }
     return http;
 }
 
@@ -124,9 +118,8 @@ static bool has_ended(tn__otlp_http *http, CURLcode *result)
 {
     int left;
     const CURLMsg *said = curl_multi_info_read(http->multi, &left);
-    if (said == NULL || said->msg != CURLMSG_DONE) {
+    if (said == NULL || said->msg != CURLMSG_DONE)
         return false;
-    }
     *result = said->data.result;
     return true;
 }
@@ -140,9 +133,8 @@ static bool transfer(tn__otlp_http *http, bool (*gives_up)(void *arg), void *arg
         int running;
         curl_multi_perform(http->multi, &running);
         ended = has_ended(http, result);
-        if (ended || gives_up(arg)) {
+        if (ended || gives_up(arg))
             break;
-        }
         curl_multi_poll(http->multi, NULL, 0, LOOK_UP_MS, NULL);
     }
     curl_multi_remove_handle(http->multi, http->easy);
@@ -151,9 +143,8 @@ static bool transfer(tn__otlp_http *http, bool (*gives_up)(void *arg), void *arg
 
 static tn__otlp_fate fate_of(long status)
 {
-    if (status >= 200 && status < 300) {
+    if (status >= 200 && status < 300)
         return TN__OTLP_TAKEN;
-    }
     bool passes = status == 429 || status == 502 || status == 503 || status == 504;
     return passes ? TN__OTLP_AGAIN : TN__OTLP_REFUSED;
 }
@@ -162,9 +153,8 @@ static int64_t retry_after_ms(const tn__otlp_http *http)
 {
     curl_off_t seconds = 0; /* A date is told as the seconds until then. */
     curl_easy_getinfo(http->easy, CURLINFO_RETRY_AFTER, &seconds);
-    if (seconds <= 0) {
+    if (seconds <= 0)
         return 0;
-    }
     return seconds < RETRY_AFTER_MS_MAX / 1000 ? seconds * 1000 : RETRY_AFTER_MS_MAX;
 }
 
@@ -201,11 +191,10 @@ tn__otlp_answer tn__otlp_http_post(tn__otlp_http *http, tn_str message, bool (*g
     curl_easy_setopt(http->easy, CURLOPT_POSTFIELDS, message.data);
     curl_easy_setopt(http->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)message.len);
     if (transfer(http, gives_up, arg, &result)) {
-        if (result == CURLE_OK) {
+        if (result == CURLE_OK)
             judge_status(http, &answer);
-        } else {
+        else
             judge_failure(http, result, &answer);
-        }
     }
     return answer;
 }

@@ -22,18 +22,16 @@ static bool read_varint(tn_str *rest, uint64_t *v)
         rest->data++;
         rest->len--;
         *v |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) {
+        if (byte < 0x80)
             return true;
-        }
     }
     return false;
 }
 
 static bool cut(tn_str *rest, size_t n, tn_str *part)
 {
-    if (rest->len < n) {
+    if (rest->len < n)
         return false;
-    }
     *part = (tn_str){ rest->data, n };
     rest->data += n;
     rest->len -= n;
@@ -44,9 +42,8 @@ static bool read_fixed(tn_str *rest, size_t n, uint64_t *v)
 {
     tn_str bytes;
     uint64_t little = 0;
-    if (!cut(rest, n, &bytes)) {
+    if (!cut(rest, n, &bytes))
         return false;
-    }
     memcpy(&little, bytes.data, n);
     *v = le64toh(little);
     return true;
@@ -56,9 +53,8 @@ bool tn__pb_read(tn_str *rest, tn__pb_field *field)
 {
     uint64_t tag, n;
     *field = (tn__pb_field){ 0 };
-    if (!read_varint(rest, &tag) || tag >> 3 == 0 || tag >> 3 > UINT32_MAX) {
+    if (!read_varint(rest, &tag) || tag >> 3 == 0 || tag >> 3 > UINT32_MAX)
         return false;
-    }
     field->field = (unsigned)(tag >> 3);
     field->wire = (tn__pb_wire)(tag & 7);
     switch (field->wire) {

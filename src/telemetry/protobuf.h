@@ -26,9 +26,8 @@ static inline size_t tn__pb_varint_size(uint64_t v)
 
 static inline char *tn__pb_varint(char *at, uint64_t v)
 {
-    for (; v >= 0x80; v >>= 7) {
+    for (; v >= 0x80; v >>= 7)
         *at++ = (char)(v | 0x80);
-    }
     *at++ = (char)v;
     return at;
 }
@@ -68,9 +67,8 @@ static inline char *tn__pb_head(char *at, unsigned field, size_t n)
 static inline char *tn__pb_bytes(char *at, unsigned field, const void *bytes, size_t n)
 {
     at = tn__pb_head(at, field, n);
-    if (n > 0) {
+    if (n > 0)
         memcpy(at, bytes, n);
-    }
     return at + n;
 }
 

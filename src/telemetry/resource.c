@@ -26,9 +26,8 @@ typedef struct {
 static void set(attributes *all, tn_log_field attribute)
 {
     size_t i = 0;
-    while (i < all->n && strcmp(all->at[i].name, attribute.name) != 0) {
+    while (i < all->n && strcmp(all->at[i].name, attribute.name) != 0)
         i++;
-    }
     if (i < ATTRIBUTES_MAX) {
         all->at[i] = attribute;
         all->n += i == all->n;
@@ -60,9 +59,8 @@ static void set_service(attributes *all, tn_arena *arena, const tn__tracing_opti
 /* The names that OpenTelemetry has for what the kernel calls otherwise. */
 static const char *architecture(const char *machine)
 {
-    if (strcmp(machine, "x86_64") == 0) {
+    if (strcmp(machine, "x86_64") == 0)
         return "amd64";
-    }
     return strcmp(machine, "aarch64") == 0 ? "arm64" : machine;
 }
 
@@ -85,9 +83,8 @@ void tn__otlp_pairs(const char *text,
     while (tn__str_cut(&rest, ',', &pair)) {
         bool is_pair = memchr(pair.data, '=', pair.len) != NULL && tn__str_cut(&pair, '=', &key);
         if (is_pair && tn__percent_decode(arena, tn__str_trim(pair), false, &value) &&
-            tn__str_trim(key).len > 0) {
+            tn__str_trim(key).len > 0)
             each(arg, arena, tn__str_trim(key), value);
-        }
     }
 }
 
@@ -98,11 +95,9 @@ void tn__otlp_add_resource(tn__buf *out, const tn__tracing_options *options)
     set_service(all, arena, options);
     set_host(all, arena);
     tn__otlp_pairs(options->resource_attributes, set_given, arena, all);
-    if (options->service_name != NULL && options->service_name[0] != '\0') {
+    if (options->service_name != NULL && options->service_name[0] != '\0')
         set_text(all, "service.name", options->service_name);
-    }
-    for (size_t i = 0; i < all->n; i++) {
+    for (size_t i = 0; i < all->n; i++)
         tn__otlp_add_attribute(out, RESOURCE_ATTRIBUTES, &all->at[i]);
-    }
     tn__arena_close(arena);
 }

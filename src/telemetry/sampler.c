@@ -40,8 +40,7 @@ bool tn__sampler_keeps(const tn__sampler *sampler, const uint8_t trace_id[16],
     const tn__trace *parent)
 {
     bool asks_parent = sampler->kind >= TN__SAMPLE_PARENT_ALWAYS_ON;
-    if (asks_parent && parent != NULL) {
+    if (asks_parent && parent != NULL)
         return (parent->flags & TN__TRACE_SAMPLED) != 0;
-    }
     return root_keeps(sampler->kind, sampler->ratio, trace_id);
 }

@@ -29,18 +29,16 @@ bool tn__span_wanted(const tn__trace *trace)
 
 void tn__span_record(const tn__span *span)
 {
-    if (tn__span_wanted(&span->trace)) {
+    if (tn__span_wanted(&span->trace))
         tn__exporter_add(the_tracing.exporter, span);
-    }
 }
 
 void tn__tracing_open(const tn__tracing_options *options)
 {
     assert(the_tracing.exporter == NULL);
     the_tracing.sampler = options->sampler;
-    if (options->url != NULL && options->url[0] != '\0') {
+    if (options->url != NULL && options->url[0] != '\0')
         the_tracing.exporter = tn__exporter_open(options);
-    }
 }
 
 void tn__tracing_close(int timeout_ms)
@@ -48,7 +46,6 @@ void tn__tracing_close(int timeout_ms)
     tn__exporter *exporter = the_tracing.exporter;
     the_tracing.exporter = NULL;
     the_tracing.sampler = (tn__sampler){ .kind = TN__SAMPLE_PARENT_ALWAYS_ON };
-    if (exporter != NULL) {
+    if (exporter != NULL)
         tn__exporter_close(exporter, timeout_ms);
-    }
 }

@@ -66,9 +66,8 @@ size_t tn__span_queue_add(tn__span_queue *shared, const tn__span *span, int64_t 
 size_t tn__span_queue_take(tn__span_queue *shared, tn__buf *spans)
 {
     queue *q = inside(shared);
-    if (spans->cap > BYTES_KEPT_MAX) {
+    if (spans->cap > BYTES_KEPT_MAX)
         tn__buf_deinit(spans);
-    }
     spans->len = 0;
     tn__buf empty = *spans;
     pthread_mutex_lock(&q->lock);

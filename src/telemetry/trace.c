@@ -17,9 +17,8 @@
 
 static int hex_digit(char c)
 {
-    if (c >= '0' && c <= '9') {
+    if (c >= '0' && c <= '9')
         return c - '0';
-    }
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
@@ -27,9 +26,8 @@ static bool hex_read(const char *at, uint8_t *out, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         int high = hex_digit(at[2 * i]), low = hex_digit(at[2 * i + 1]);
-        if (high < 0 || low < 0) {
+        if (high < 0 || low < 0)
             return false;
-        }
         out[i] = (uint8_t)(high << 4 | low);
     }
     return true;
@@ -47,17 +45,15 @@ static void hex_write(const uint8_t *in, size_t n, char *out)
 static bool all_zero(const uint8_t *at, size_t n)
 {
     uint8_t any = 0;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         any |= at[i];
-    }
     return any == 0;
 }
 
 static bool length_fits(tn_str header, uint8_t version)
 {
-    if (version == 0) {
+    if (version == 0)
         return header.len == HEADER_LEN;
-    }
     return header.len == HEADER_LEN || header.data[HEADER_LEN] == '-';
 }
 
@@ -67,21 +63,17 @@ bool tn__traceparent_parse(tn_str header, tn__trace *trace)
     uint8_t version;
     tn__trace read;
     if (header.len < HEADER_LEN || !hex_read(at, &version, 1) || version == 0xff ||
-        !length_fits(header, version)) {
+        !length_fits(header, version))
         return false;
-    }
-    if (at[TRACE_AT - 1] != '-' || at[SPAN_AT - 1] != '-' || at[FLAGS_AT - 1] != '-') {
+    if (at[TRACE_AT - 1] != '-' || at[SPAN_AT - 1] != '-' || at[FLAGS_AT - 1] != '-')
         return false;
-    }
     if (!hex_read(at + TRACE_AT, read.trace_id, sizeof read.trace_id) ||
         !hex_read(at + SPAN_AT, read.span_id, sizeof read.span_id) ||
-        !hex_read(at + FLAGS_AT, &read.flags, 1)) {
+        !hex_read(at + FLAGS_AT, &read.flags, 1))
         return false;
-    }
     if (all_zero(read.trace_id, sizeof read.trace_id) ||
-        all_zero(read.span_id, sizeof read.span_id)) {
+        all_zero(read.span_id, sizeof read.span_id))
         return false;
-    }
     *trace = read;
     return true;
 }
@@ -117,11 +109,9 @@ static void random_bytes(uint8_t *out, size_t n)
     assert(n <= sizeof pool.bytes);
     do {
         if (pool.left < n) {
-            while (getrandom(pool.bytes, sizeof pool.bytes, 0) != (ssize_t)sizeof pool.bytes) {
-                if (errno != EINTR) {
+            while (getrandom(pool.bytes, sizeof pool.bytes, 0) != (ssize_t)sizeof pool.bytes)
+                if (errno != EINTR)
                     abort(); /* Linux gives up to 256 bytes whole, once it is seeded. */
-                }
-            }
             pool.left = sizeof pool.bytes;
         }
         pool.left -= n;
@@ -132,11 +122,10 @@ static void random_bytes(uint8_t *out, size_t n)
 tn__trace tn__trace_child(const tn__trace *parent)
 {
     tn__trace trace = { .flags = TN__TRACE_SAMPLED };
-    if (parent != NULL) {
+    if (parent != NULL)
         trace = *parent;
-    } else {
+    else
         random_bytes(trace.trace_id, sizeof trace.trace_id);
-    }
     random_bytes(trace.span_id, sizeof trace.span_id);
     return trace;
 }

@@ -18,11 +18,9 @@ static size_t split(tn_arena *arena, tn_str text, const char **environment)
 {
     size_t n = 0;
     tn_str line;
-    while (n < VARIABLES_MAX && tn__str_cut(&text, '\n', &line)) {
-        if (memmem(line.data, line.len, "_FILE=", 6) == NULL) {
+    while (n < VARIABLES_MAX && tn__str_cut(&text, '\n', &line))
+        if (memmem(line.data, line.len, "_FILE=", 6) == NULL)
             environment[n++] = tn_copy(arena, line).data;
-        }
-    }
     environment[n] = NULL;
     return n;
 }
@@ -69,13 +67,11 @@ static void hides(tn_arena *arena, const char *rest)
     };
     tn__config config;
     tn__faults *faults = tn_alloc(arena, sizeof *faults);
-    if (strstr(rest, PASSWORD) != NULL) {
+    if (strstr(rest, PASSWORD) != NULL)
         return;
-    }
     bool taken = tn__config_load(arena, &service, environment, TN__TO_RUN, &config, faults);
-    for (size_t i = 0; i < faults->n; i++) {
+    for (size_t i = 0; i < faults->n; i++)
         always(!holds(faults->at[i].detail, PASSWORD));
-    }
     always(!taken || !holds(shown(arena, &config), PASSWORD));
 }
 
@@ -88,12 +84,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     tn__faults *faults = tn_alloc(arena, sizeof *faults);
     bool taken = tn__config_load(arena, &service, environment, TN__TO_RUN, &config, faults);
     told_well(faults, taken);
-    if (taken) {
+    if (taken)
         reads_back(arena, &config, faults);
-    }
-    if (n > 0) {
+    if (n > 0)
         hides(arena, environment[0]);
-    }
     tn__arena_close(arena);
     return 0;
 }

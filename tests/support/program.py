@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from .services import command
+from .implementations import command
 
 EX_CONFIG = 78  # sysexits.h
 

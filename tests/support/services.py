@@ -1,25 +1,24 @@
 """Starts services as an operator would, and stops them as an orchestrator would.
 
-How an implementation is started is said here alone. ITEMS_COMMAND and ACTIVITY_COMMAND hold
-command lines; without them it is the program in BUILD_DIR (default: build), where the C services
-are. All else that a service is told is in its environment.
+Which implementation that is, is said in support/implementations.py alone. All else that a service
+is told is in its environment.
 """
 
 import json
 import os
-import shlex
 import signal
 import subprocess
 import time
 from pathlib import Path
 
 import requests
-from kit.paths import ROOT, SERVICES
+from kit.paths import SERVICES
 from kit.ports import LOOPBACK, free_port
 from kit.services import read_env
 
 from .client import Client
 from .contract import Document
+from .implementations import command
 from .wait import eventually
 
 READY_SECONDS = 30
@@ -34,15 +33,6 @@ _INHERITED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "ASAN_OPTIONS", "LSAN_OPTI
               "UBSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE", "NODE_PATH", "PYTHONPATH")
 
 
-def build_dir() -> Path:
-    return (ROOT / os.environ.get("BUILD_DIR", "build")).resolve()
-
-
-def command(name: str) -> list[str]:
-    said = os.environ.get(f"{name.upper()}_COMMAND")
-    return shlex.split(said) if said else [str(build_dir() / "services" / name / name)]
-
-
 def own_environment(name: str) -> dict[str, str]:
     """What services/<name>/service.env gives the service wherever it runs."""
     fragment = SERVICES / name / "service.env"
@@ -52,10 +42,15 @@ def own_environment(name: str) -> dict[str, str]:
 
 
 class Service:
-    """One process of a service. `env` is added to what it needs; a value of None takes one away."""
+    """One process of a service. `env` is added to what it needs; a value of None takes one away.
 
-    def __init__(self, name: str, env: dict[str, str | None], folder: Path, label: str):
+    `implementation` is the one that the run is about, unless a test names another.
+    """
+
+    def __init__(self, name: str, env: dict[str, str | None], folder: Path, label: str,
+                 implementation: str | None = None):
         self.name, self.label = name, label
+        self.command = command(name, implementation)
         self.port = free_port()
         base = {key: os.environ[key] for key in _INHERITED if key in os.environ}
         wanted = base | own_environment(name) | {"HOST": LOOPBACK, "PORT": str(self.port)} | env
@@ -75,7 +70,7 @@ class Service:
             # however we went; and a signal that we were started to ignore it does not ignore.
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "env", "--default-signal=INT,HUP",
-                 *command(self.name)], env=self.env,
+                 *self.command], env=self.env,
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True)
         self.was_ended = False
         if ready:
@@ -154,7 +149,7 @@ class Service:
 
     def document(self) -> Document:
         """Its OpenAPI document, as the first process of this implementation served it."""
-        program = tuple(command(self.name))
+        program = tuple(self.command)
         if program not in _documents:
             reply = requests.get(self.url + "/openapi.json", timeout=10)
             _documents[program] = Document(reply.json())

@@ -59,12 +59,13 @@ class World:
 
     # ---- Services -----------------------------------------------------------
 
-    def service(self, name: str, **env) -> Service:
+    def service(self, name: str, implementation: str | None = None, **env) -> Service:
         """One more process of a service, not started yet."""
         needs = {"DATABASE_URL": self.database_url(name), "AMQP_URL": self.amqp_url()}
         label = f"{name}-{next(self._numbers)}"
         made = Service(name, needs | {key: None if value is None else str(value)
-                                      for key, value in env.items()}, self.folder, label)
+                                      for key, value in env.items()}, self.folder, label,
+                       implementation)
         self.services.append(made)
         return made
 

@@ -52,9 +52,8 @@ PGconn *other_connection(void)
 void on(PGconn *other, const char *statement)
 {
     PGresult *result = PQexec(other, statement);
-    if (PQresultStatus(result) != PGRES_COMMAND_OK && PQresultStatus(result) != PGRES_TUPLES_OK) {
+    if (PQresultStatus(result) != PGRES_COMMAND_OK && PQresultStatus(result) != PGRES_TUPLES_OK)
         fail_msg("%s: %s", statement, PQresultErrorMessage(result));
-    }
     PQclear(result);
 }
 
@@ -77,9 +76,8 @@ int64_t number(const char *format, ...)
     va_start(args, format);
     PGresult *result = PQexec(beside, print(format, args).data);
     va_end(args);
-    if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+    if (PQresultStatus(result) != PGRES_TUPLES_OK)
         fail_msg("%s: %s", format, PQresultErrorMessage(result));
-    }
     assert_int_equal(PQntuples(result), 1);
     int64_t found = 0;
     assert_true(tn__i64_parse(tn_str_of(PQgetvalue(result, 0, 0)), &found));
@@ -107,9 +105,8 @@ void server(const char *verb)
     tn__buf_add_z(&command, verb);
     tn__buf_add_char(&command, '\0');
     assert_int_equal(system(command.data), 0);
-    if (starts) {
+    if (starts)
         beside = other_connection();
-    }
 }
 
 /* ---- The worker --------------------------------------------------------- */
@@ -168,11 +165,9 @@ int close_world(void **state)
     end_capture();
     free(captured.text);
     captured.text = NULL;
-    for (size_t i = 0; i < n_jobs; i++) {
-        if (jobs[i]->arena != NULL) {
+    for (size_t i = 0; i < n_jobs; i++)
+        if (jobs[i]->arena != NULL)
             tn__arena_close(jobs[i]->arena);
-        }
-    }
     n_jobs = n_running = 0;
     tn__pg_close(pg);
     tn__loop_close(loop);
@@ -195,11 +190,10 @@ static bool gave_up, seen; /* what held once may not hold when it is asked again
 static void look(tn__timer *timer)
 {
     seen = awaited();
-    if (seen) {
+    if (seen)
         tn__loop_stop(loop);
-    } else {
+    else
         tn__timer_start(loop, timer, tn__mono_us() + 1000);
-    }
 }
 
 static void give_up(tn__timer *timer)
@@ -286,9 +280,8 @@ static void run_job(void *arg)
     tn__arena_close(j->arena);
     j->arena = NULL;
     n_running--;
-    if (n_running == 0) {
+    if (n_running == 0)
         tn__loop_stop(loop);
-    }
 }
 
 job *start_with(void (*run)(job *j), int64_t id, tn_str text, int64_t timeout_ms)

@@ -36,9 +36,8 @@ static struct sockaddr_in loopback(int port)
 static void admit(void)
 {
     int worker = accept(gate.listener, NULL, NULL);
-    if (worker < 0) {
+    if (worker < 0)
         return;
-    }
     struct sockaddr_in address = loopback(gate.server_port);
     int server = socket(AF_INET, SOCK_STREAM, 0);
     if (gate.shut || gate.n == PAIRS_MAX ||
@@ -56,9 +55,8 @@ static bool pass(int from, int to, bool deaf)
     ssize_t n = recv(from, bytes, sizeof bytes, MSG_DONTWAIT);
     for (ssize_t sent = 0, once; !deaf && sent < n; sent += once) {
         once = send(to, bytes + sent, (size_t)(n - sent), MSG_NOSIGNAL);
-        if (once < 0) {
+        if (once < 0)
             return false;
-        }
     }
     return n > 0;
 }
@@ -75,9 +73,8 @@ static void obey(void)
     bool deafen = atomic_exchange(&gate.deafen, false), cut = atomic_exchange(&gate.cut, false);
     for (size_t i = gate.n; i-- > 0;) {
         gate.pairs[i].deaf |= deafen;
-        if (cut) {
+        if (cut)
             drop(i);
-        }
     }
 }
 
@@ -91,30 +88,25 @@ static void turn(void)
     }
     poll(fds, 1 + 2 * n, 2);
     obey();
-    if (gate.n != n) {
+    if (gate.n != n)
         return;
-    }
     for (size_t i = n; i-- > 0;) {
         struct pair *at = &gate.pairs[i];
         if ((fds[1 + 2 * i].revents != 0 && !pass(at->worker, at->server, false)) ||
-            (fds[2 + 2 * i].revents != 0 && !pass(at->server, at->worker, at->deaf))) {
+            (fds[2 + 2 * i].revents != 0 && !pass(at->server, at->worker, at->deaf)))
             drop(i);
-        }
     }
-    if (fds[0].revents != 0) {
+    if (fds[0].revents != 0)
         admit();
-    }
 }
 
 static void *run(void *arg)
 {
     (void)arg;
-    while (!gate.ending) {
+    while (!gate.ending)
         turn();
-    }
-    while (gate.n > 0) {
+    while (gate.n > 0)
         drop(gate.n - 1);
-    }
     return NULL;
 }
 
@@ -145,9 +137,8 @@ void gate_close(void)
 static void order(atomic_bool *flag)
 {
     *flag = true;
-    while (*flag) {
+    while (*flag)
         usleep(500);
-    }
 }
 
 void gate_deafen(void)

@@ -22,9 +22,8 @@ static void a_write_is_there_when_it_answers(void **state)
 static void writes_in_flight_together_share_a_commit(void **state)
 {
     (void)state;
-    for (int i = 0; i < 64; i++) {
+    for (int i = 0; i < 64; i++)
         start(insert_row_with_key, i);
-    }
     finish();
     assert_int_equal(number("SELECT count(*) FROM t"), 64);
     assert_int_equal(number("SELECT count(*) FROM keys"), 64);
@@ -37,9 +36,8 @@ static void a_batch_holds_no_more_than_it_may(void **state)
     (void)state;
     options.batch_max = 8;
     reopen();
-    for (int i = 0; i < 64; i++) {
+    for (int i = 0; i < 64; i++)
         start(insert_row, i);
-    }
     finish();
     assert_int_equal(number("SELECT count(*) FROM t"), 64);
     assert_int_equal(commits(), 8);
@@ -51,9 +49,8 @@ static void a_batch_ends_where_its_bytes_do(void **state)
     static char megabytes[2 << 20];
     memset(megabytes, 'x', sizeof megabytes);
     sql("ALTER TABLE t DROP CONSTRAINT t_v_unique");
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 6; i++)
         start_with(insert_row, i, (tn_str){ megabytes, sizeof megabytes }, 0);
-    }
     finish();
     assert_int_equal(number("SELECT count(*) FROM t"), 6);
     assert_int_equal(commits(), 3);
@@ -100,13 +97,11 @@ static void a_full_queue_turns_writes_away(void **state)
     options.queue_max = 4;
     reopen();
     job *j[6];
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 6; i++)
         j[i] = start(insert_row, i);
-    }
     finish();
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i++)
         assert_true(j[i]->ok);
-    }
     assert_failed(j[4], TN__FAIL_BUSY);
     assert_failed(j[5], TN__FAIL_BUSY);
     assert_int_equal(number("SELECT count(*) FROM t"), 4);
@@ -136,9 +131,8 @@ static void one_violation_among_64_fails_alone(void **state)
                        : start(insert_row_with_key, i);
     }
     finish();
-    for (int i = 0; i < 64; i++) {
+    for (int i = 0; i < 64; i++)
         assert_int_equal(j[i]->ok, i != 40);
-    }
     assert_failed(j[40], TN__FAIL_CONSTRAINT);
     assert_str(j[40]->failure.constraint, "t_v_unique");
     assert_str(j[40]->failure.sqlstate, "23505");
@@ -158,9 +152,8 @@ static void many_violations_fail_one_by_one(void **state)
                           : start(insert_row_with_key, i);
     }
     finish();
-    for (int i = 0; i < 64; i++) {
+    for (int i = 0; i < 64; i++)
         assert_int_equal(j[i]->ok, i % 6 != 0);
-    }
     assert_int_equal(number("SELECT count(*) FROM t"), 1 + 64 - 11);
     assert_int_equal(number("SELECT count(*) FROM notes"), 64 - 11);
 }
@@ -169,9 +162,8 @@ static void all_may_fail(void **state)
 {
     (void)state;
     sql("INSERT INTO t VALUES (1000, 'taken')");
-    for (int i = 0; i < 32; i++) {
+    for (int i = 0; i < 32; i++)
         start_with(insert_row, i, TN_S("taken"), 0);
-    }
     finish();
     assert_int_equal(number("SELECT count(*) FROM t"), 1);
 }
@@ -187,9 +179,8 @@ static void half_of_a_batch_may_fail(void **state)
                           : start(insert_row_with_key, i);
     }
     finish();
-    for (int i = 0; i < 128; i++) {
+    for (int i = 0; i < 128; i++)
         assert_int_equal(j[i]->ok, i % 2 != 0);
-    }
     assert_int_equal(number("SELECT count(*) FROM keys"), 64);
 }
 
@@ -198,13 +189,11 @@ static void a_fault_costs_the_others_one_more_try(void **state)
 {
     (void)state;
     sql("INSERT INTO t VALUES (1000, 'taken')");
-    for (int i = 0; i < 64; i++) {
-        if (i == 40) {
+    for (int i = 0; i < 64; i++)
+        if (i == 40)
             start_with(insert_row, i, TN_S("taken"), 0);
-        } else {
+        else
             start(insert_row, i);
-        }
-    }
     finish();
     assert_int_equal(number("SELECT count(DISTINCT xmin::text) FROM t WHERE id < 1000"), 1);
 }
@@ -262,14 +251,12 @@ static void a_statement_whose_preparing_was_skipped_is_prepared_again(void **sta
     reopen();
     job *failing = start_with(insert_row, 1, (tn_str){ "\xff", 1 }, 0);
     job *j[5];
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 5; i++)
         j[i] = start(insert_by_another_statement, 10 + i);
-    }
     finish();
     assert_failed(failing, TN__FAIL_ERROR);
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 5; i++)
         assert_true(j[i]->ok);
-    }
     assert_int_equal(number("SELECT count(*) FROM t"), 5);
 }
 
@@ -328,13 +315,11 @@ static void a_known_key_fails_only_the_one_that_brings_it(void **state)
     assert_true(before->ok);
     sql("DELETE FROM t");
     job *j[64];
-    for (int i = 0; i < 64; i++) {
+    for (int i = 0; i < 64; i++)
         j[i] = start(insert_row_with_key, i);
-    }
     finish();
-    for (int i = 0; i < 64; i++) {
+    for (int i = 0; i < 64; i++)
         assert_int_equal(j[i]->ok, i != 5);
-    }
     assert_failed(j[5], TN__FAIL_CONSTRAINT);
     assert_str(j[5]->failure.constraint, "keys_pkey");
     assert_str(j[5]->failure.query, "insert_keys");
@@ -354,9 +339,8 @@ static void a_key_twice_in_a_batch_is_taken_once(void **state)
 {
     (void)state;
     job *j[16];
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < 16; i++)
         j[i] = start(i == 3 || i == 12 ? insert_with_key_7 : insert_row, i);
-    }
     finish();
     int won = j[3]->ok + j[12]->ok;
     assert_int_equal(won, 1);
@@ -377,13 +361,11 @@ static void a_bad_row_of_a_bulk_fails_only_its_owner(void **state)
 {
     (void)state;
     job *j[32];
-    for (int i = 0; i < 32; i++) {
+    for (int i = 0; i < 32; i++)
         j[i] = start(i == 20 ? note_badly : insert_row_with_key, i);
-    }
     finish();
-    for (int i = 0; i < 32; i++) {
+    for (int i = 0; i < 32; i++)
         assert_int_equal(j[i]->ok, i != 20);
-    }
     assert_str(j[20]->failure.constraint, "notes_not_bad");
     assert_int_equal(number("SELECT count(*) FROM t"), 31);
     assert_int_equal(number("SELECT count(*) FROM notes"), 31);
@@ -397,13 +379,11 @@ static void a_deferred_constraint_fails_only_its_owner(void **state)
         "ALTER TABLE t ADD CONSTRAINT t_has_parent FOREIGN KEY (id) REFERENCES parent"
         " DEFERRABLE INITIALLY DEFERRED");
     job *j[32];
-    for (int i = 0; i < 32; i++) {
+    for (int i = 0; i < 32; i++)
         j[i] = start(insert_row, i);
-    }
     finish();
-    for (int i = 0; i < 32; i++) {
+    for (int i = 0; i < 32; i++)
         assert_int_equal(j[i]->ok, i != 9);
-    }
     assert_failed(j[9], TN__FAIL_CONSTRAINT);
     assert_str(j[9]->failure.constraint, "t_has_parent");
     assert_str(j[9]->failure.query, "commit");
@@ -468,9 +448,8 @@ static void a_locked_key_is_waited_for_twice_at_most(void **state)
     PGconn *other = other_connection();
     on(other, "BEGIN; INSERT INTO keys VALUES ('07000000-0000-0000-0000-000000000000', 'theirs')");
     job *j[64];
-    for (int i = 0; i < 64; i++) {
+    for (int i = 0; i < 64; i++)
         j[i] = start(i == 20 ? insert_with_key_7 : insert_row_with_key, i == 7 ? 1000 : i);
-    }
     finish();
     for (int i = 0; i < 64; i++) {
         assert_int_equal(j[i]->ok, i != 20);

@@ -93,9 +93,8 @@ static void a_notification_comes_with_the_commit_of_a_batch(void **state)
     sql("CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS"
         " $$BEGIN NOTIFY first; RETURN NULL; END$$;"
         "CREATE TRIGGER tell AFTER INSERT ON t FOR EACH STATEMENT EXECUTE FUNCTION tell()");
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 10; i++)
         start(insert_row, i);
-    }
     finish();
     run_until(heard_twice);
 }

@@ -114,13 +114,11 @@ static int open_gate(void **state)
     open_world(state);
     PQconninfoOption *parts = PQconninfoParse(options.url, NULL);
     const char *port = "", *password = "";
-    for (PQconninfoOption *part = parts; part->keyword != NULL; part++) {
-        if (strcmp(part->keyword, "port") == 0) {
+    for (PQconninfoOption *part = parts; part->keyword != NULL; part++)
+        if (strcmp(part->keyword, "port") == 0)
             port = part->val;
-        } else if (strcmp(part->keyword, "password") == 0) {
+        else if (strcmp(part->keyword, "password") == 0)
             password = part->val;
-        }
-    }
     int gate_port = gate_open((int)number("SELECT %s", port));
     snprintf(gate_url, sizeof gate_url, "postgresql://test:%s@127.0.0.1:%d/test", password,
         gate_port);
@@ -247,9 +245,8 @@ static bool is_down(void)
 static size_t times_in(const char *text, const char *what)
 {
     size_t n = 0;
-    for (const char *at = strstr(text, what); at != NULL; at = strstr(at + 1, what)) {
+    for (const char *at = strstr(text, what); at != NULL; at = strstr(at + 1, what))
         n++;
-    }
     return n;
 }
 

@@ -97,9 +97,8 @@ static void absent_optional_arguments_are_null(void **state)
     const int64_t *no_int = NULL;
     const tn_uuid *no_uuid = NULL;
     tn__params params = encode(TN_ARGS(no_str, no_int, no_uuid));
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 3; i++)
         assert_null(params.values[i]);
-    }
 }
 
 static void a_nul_in_a_string_is_refused(void **state)
@@ -125,9 +124,8 @@ static tn_str array_of(tn_kind kind, tn_args elements)
 {
     tn__buf buf = { .arena = arena };
     tn__array_begin(&buf, kind);
-    for (size_t i = 0; i < elements.n; i++) {
+    for (size_t i = 0; i < elements.n; i++)
         tn__array_add(&buf, &elements.at[i]);
-    }
     tn__array_end(&buf, elements.n);
     return tn__buf_str(&buf);
 }

@@ -34,13 +34,11 @@ static void reads_in_flight_together_get_each_its_own_row(void **state)
     (void)state;
     fill(200);
     job *j[200];
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 200; i++)
         j[i] = start(read_one, i);
-    }
     finish();
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 200; i++)
         assert_true(j[i]->ok);
-    }
 }
 
 static void a_missing_row_fails_only_its_reader(void **state)
@@ -213,9 +211,8 @@ static void a_table_may_be_altered_under_a_read(void **state)
     start(read_one, 1);
     finish();
     sql("ALTER TABLE t ADD COLUMN w text");
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 10; i++)
         start(read_one, i);
-    }
     job *j = start(read_one, 1);
     finish();
     assert_true(j->ok);
@@ -395,9 +392,8 @@ static void every_kind_goes_in_bulk(void **state)
 {
     (void)state;
     make_everything();
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 10; i++)
         start(write_in_bulk, i);
-    }
     finish();
     assert_int_equal(number(
                          "SELECT count(*) FROM everything WHERE a_double = 2.5 AND NOT a_boolean"

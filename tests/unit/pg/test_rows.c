@@ -44,13 +44,11 @@ static void make_result(const cell *cells, int n)
     result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
     PGresAttDesc columns[16];
     assert_true(n <= 16);
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++)
         columns[i] = (PGresAttDesc){ .name = (char *)cells[i].name, .typid = cells[i].type };
-    }
     assert_int_equal(PQsetResultAttrs(result, n, columns), 1);
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++)
         assert_int_equal(PQsetvalue(result, 0, i, (char *)cells[i].bytes, cells[i].len), 1);
-    }
 }
 
 static const Oid mood_type = 20001;

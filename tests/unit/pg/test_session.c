@@ -38,12 +38,10 @@ static int64_t backends(void)
 static bool sessions_are_back(void)
 {
     size_t idle = 0, up = 0;
-    for (const tn__session *at = pg->pool.idle; at != NULL; at = at->next_idle) {
+    for (const tn__session *at = pg->pool.idle; at != NULL; at = at->next_idle)
         idle++;
-    }
-    for (size_t i = 0; i < pg->pool.n; i++) {
+    for (size_t i = 0; i < pg->pool.n; i++)
         up += tn__conn_is_up(&pg->pool.sessions[i].conn);
-    }
     return idle == up && pg->pool.n_waiting == 0;
 }
 
@@ -78,9 +76,8 @@ static void transactions_on_sessions_take_turns(void **state)
     (void)state;
     sql("INSERT INTO t VALUES (1, '')");
     sql("ALTER TABLE keys DROP CONSTRAINT keys_pkey");
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 50; i++)
         start(append_mark, 1);
-    }
     finish();
     assert_int_equal(number("SELECT length(v) FROM t"), 50);
     assert_int_equal(number("SELECT count(*) FROM notes"), 50);
@@ -126,9 +123,8 @@ static void tell(tn_tx *tx, void *arg)
     told->calls++;
     assert_false(tn__tx_pending(tx, told->row));
     tn__tx_bulk(tx, &notes, TN_ARGS(told->row->id, told->row->v));
-    if (told->calls == 1) {
+    if (told->calls == 1)
         tn__tx_defer(tx, tell, told);
-    }
 }
 
 static void update_and_tell(job *j)

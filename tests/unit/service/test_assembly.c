@@ -67,9 +67,8 @@ static void the_tables_of_dead_letters_are_right(void **state)
     service.routes.n = tn__dead_letter_routes_n;
     tn__faults *faults = tn_alloc(arena, sizeof *faults);
     tn__tables_check(arena, &service, faults);
-    for (size_t i = 0; i < faults->n; i++) {
+    for (size_t i = 0; i < faults->n; i++)
         print_error("%.*s: %.*s\n", TN_FMT(faults->at[i].pointer), TN_FMT(faults->at[i].detail));
-    }
     assert_int_equal(faults->n, 0);
 }
 
@@ -104,9 +103,8 @@ static void patience_grows_to_its_limit(void **state)
     tn__log_level(TN_ERROR);
     assert_in_range(tn__patience_ms(&patience, TN_S("refused")), 24, 50);
     assert_in_range(tn__patience_ms(&patience, TN_S("refused")), 49, 100);
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 100; i++)
         assert_in_range(tn__patience_ms(&patience, TN_S("refused")), 49, 2000);
-    }
     assert_in_range(tn__patience_ms(&patience, TN_S("refused")), 999, 2000);
 }
 

@@ -52,21 +52,18 @@ static void start_over(void)
 
 static bool has_fault(const char *name, const char *detail)
 {
-    for (size_t i = 0; i < faults.n; i++) {
+    for (size_t i = 0; i < faults.n; i++)
         if (tn_str_eq(faults.at[i].pointer, tn_str_of(name)) &&
-            tn_str_eq(faults.at[i].detail, tn_str_of(detail))) {
+            tn_str_eq(faults.at[i].detail, tn_str_of(detail)))
             return true;
-        }
-    }
     return false;
 }
 
 static void assert_fault(const char *name, const char *detail)
 {
     if (!has_fault(name, detail)) {
-        for (size_t i = 0; i < faults.n; i++) {
+        for (size_t i = 0; i < faults.n; i++)
             print_error("%.*s: %.*s\n", TN_FMT(faults.at[i].pointer), TN_FMT(faults.at[i].detail));
-        }
         fail_msg("no such fault: %s: %s", name, detail);
     }
 }
@@ -289,9 +286,8 @@ static void what_is_repeated_is_utf8(void **state)
 {
     (void)state;
     char variable[600] = "PORT=";
-    for (size_t i = 5; i < 505; i += 2) {
+    for (size_t i = 5; i < 505; i += 2)
         memcpy(variable + i, "\xc3\xa9", 2);
-    }
     variable[5] = 'x'; /* The rest of a character: not UTF-8 as a whole. */
     assert_false(LOAD(&quiet, DATABASE, variable, "WORKERS=\xc3\xa9"));
     assert_fault("WORKERS", "found \"\xc3\xa9\"; allowed: a whole number from 1 to 64");
@@ -317,11 +313,9 @@ static void control_characters_and_long_values_are_not_repeated(void **state)
 
 static void check_all(bool (*check)(tn_str), bool expected, const char *const *texts)
 {
-    for (; *texts != NULL; texts++) {
-        if (check(tn_str_of(*texts)) != expected) {
+    for (; *texts != NULL; texts++)
+        if (check(tn_str_of(*texts)) != expected)
             fail_msg("%s should be %s", *texts, expected ? "right" : "wrong");
-        }
-    }
 }
 #define RIGHT(check, ...) check_all((check), true, (const char *const[]){ __VA_ARGS__, NULL })
 #define WRONG(check, ...) check_all((check), false, (const char *const[]){ __VA_ARGS__, NULL })

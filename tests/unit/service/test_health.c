@@ -38,9 +38,8 @@ static void assert_told(tn__readiness expected, const char *json)
     json_t *told = json_loadb(body.data, body.len, JSON_REJECT_DUPLICATES, NULL);
     json_t *wanted = json_loads(json, 0, NULL);
     assert_non_null(wanted);
-    if (!json_equal(told, wanted)) {
+    if (!json_equal(told, wanted))
         fail_msg("told %.*s instead of %s", (int)body.len, body.data, json);
-    }
     json_decref(told);
     json_decref(wanted);
 }

@@ -19,9 +19,8 @@ static void tell(void *arg, int number)
 {
     (void)arg;
     char c = (char)number;
-    if (write(pipe_ends[1], &c, 1) != 1) {
+    if (write(pipe_ends[1], &c, 1) != 1)
         _exit(99);
-    }
 }
 
 /* A process that waits for signals; it tells 'r' when it does. */
@@ -34,15 +33,13 @@ static pid_t start(void (*prepare)(void))
         alarm(10);
         signal(SIGINT, SIG_DFL); /* Whoever started the test may ignore them. */
         signal(SIGHUP, SIG_DFL);
-        if (prepare != NULL) {
+        if (prepare != NULL)
             prepare();
-        }
         tn__signals_block();
         tn__signals_open(TN_INFO, tell, NULL);
         tell(NULL, 'r');
-        for (;;) {
+        for (;;)
             pause();
-        }
     }
     return pid;
 }
@@ -52,9 +49,8 @@ static char heard(int within_ms)
 {
     struct pollfd pollfd = { .fd = pipe_ends[0], .events = POLLIN };
     char c = 0;
-    if (poll(&pollfd, 1, within_ms) == 1 && read(pipe_ends[0], &c, 1) == 1) {
+    if (poll(&pollfd, 1, within_ms) == 1 && read(pipe_ends[0], &c, 1) == 1)
         return c;
-    }
     return 0;
 }
 

@@ -86,12 +86,10 @@ static void record_large(int64_t start_us)
         "l", "m", "n", "o", "p" };
     memset(text, 'y', sizeof text);
     memcpy(text + TN__SPAN_VALUE_BYTES_MAX - 1, "\xc3\xb6", 2); /* Where the cut is. */
-    for (uint8_t i = 0; i < LINKS; i++) {
+    for (uint8_t i = 0; i < LINKS; i++)
         links[i] = made(0x77, (uint8_t)(i + 1));
-    }
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < 16; i++)
         attributes[i] = TN_LOG_S(names[i], ((tn_str){ text, sizeof text }));
-    }
     tn__span_record(&(tn__span){
         .trace = made(0x88, 0x99),
         .kind = TN__SPAN_CONSUMER,
@@ -121,19 +119,16 @@ static void show_counts(void)
     tn__buf page = { 0 };
     tn__metrics_write(&page);
     tn_str rest = tn__buf_str(&page), line;
-    while (tn__str_cut(&rest, '\n', &line)) {
-        if (tn__str_has_prefix(line, TN_S("trunnion_spans_"))) {
+    while (tn__str_cut(&rest, '\n', &line))
+        if (tn__str_has_prefix(line, TN_S("trunnion_spans_")))
             printf("%.*s\n", TN_FMT(line));
-        }
-    }
     tn__buf_deinit(&page);
 }
 
 int main(int argc, char **argv)
 {
-    if (argc != 4) {
+    if (argc != 4)
         return 64;
-    }
     tn__tracing_open(&(tn__tracing_options){
         .sampler = { .kind = TN__SAMPLE_ALWAYS_ON },
         .service = "items",
@@ -156,9 +151,8 @@ int main(int argc, char **argv)
     record_client(now_us);
     record_small(now_us);
     record_large(now_us);
-    for (long i = strtol(argv[3], NULL, 10); i > 0; i--) {
+    for (long i = strtol(argv[3], NULL, 10); i > 0; i--)
         record_alike(now_us);
-    }
     tn__tracing_close(5000);
     show_counts();
     return 0;

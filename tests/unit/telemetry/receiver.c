@@ -35,11 +35,9 @@ static bool is_closing(receiver *r)
 static bool read_more(receiver *r, int fd, tn__buf *in)
 {
     struct pollfd pollfd = { .fd = fd, .events = POLLIN };
-    while (poll(&pollfd, 1, 20) == 0) {
-        if (is_closing(r)) {
+    while (poll(&pollfd, 1, 20) == 0)
+        if (is_closing(r))
             return false;
-        }
-    }
     tn__buf_reserve(in, 65536);
     ssize_t n = read(fd, in->data + in->len, 65536);
     in->len += n > 0 ? (size_t)n : 0;
@@ -52,20 +50,17 @@ static bool read_request(receiver *r, int fd, tn__buf *in, tn_str *body)
     const char *end = NULL, *said;
     in->len = 0;
     while (end == NULL) {
-        if (!read_more(r, fd, in)) {
+        if (!read_more(r, fd, in))
             return false;
-        }
         end = memmem(in->data, in->len, "\r\n\r\n", 4);
     }
     said = memmem(in->data, in->len, length, sizeof length - 1);
     assert(said != NULL);
     size_t head = (size_t)(end - in->data) + 4;
     size_t n = strtoul(said + sizeof length - 1, NULL, 10);
-    while (in->len < head + n) {
-        if (!read_more(r, fd, in)) {
+    while (in->len < head + n)
+        if (!read_more(r, fd, in))
             return false;
-        }
-    }
     *body = (tn_str){ in->data + head, n };
     return true;
 }
@@ -75,13 +70,11 @@ static size_t count_spans(tn_str message, const unsigned *path)
 {
     size_t n = 0;
     tn__pb_field field;
-    while (tn__pb_read(&message, &field)) {
-        if (field.field == path[0] && path[1] == 0) {
+    while (tn__pb_read(&message, &field))
+        if (field.field == path[0] && path[1] == 0)
             n++;
-        } else if (field.field == path[0]) {
+        else if (field.field == path[0])
             n += count_spans(field.bytes, path + 1);
-        }
-    }
     return n;
 }
 
@@ -98,9 +91,8 @@ static void answer(receiver *r, int fd, tn_str body)
     r->spans += status == 200 ? count_spans(body, path) : 0;
     pthread_mutex_unlock(&r->lock);
     int n = snprintf(text, sizeof text, "HTTP/1.1 %d x\r\nContent-Length: 0\r\n\r\n", status);
-    if (send(fd, text, (size_t)n, MSG_NOSIGNAL) != n) {
+    if (send(fd, text, (size_t)n, MSG_NOSIGNAL) != n)
         return; /* It has given up. */
-    }
 }
 
 static void *serve(void *arg)
@@ -110,9 +102,8 @@ static void *serve(void *arg)
     tn_str body;
     int fd;
     while ((fd = accept(r->fd, NULL, NULL)) >= 0) {
-        while (read_request(r, fd, &in, &body)) {
+        while (read_request(r, fd, &in, &body))
             answer(r, fd, body);
-        }
         close(fd);
     }
     tn__buf_deinit(&in);
@@ -180,8 +171,7 @@ size_t receiver_messages(receiver *r)
 
 bool receiver_await(receiver *r, size_t n)
 {
-    for (int i = 0; i < 1000 && receiver_spans(r) < n; i++) {
+    for (int i = 0; i < 1000 && receiver_spans(r) < n; i++)
         usleep(10000);
-    }
     return receiver_spans(r) >= n;
 }

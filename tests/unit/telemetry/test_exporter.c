@@ -138,9 +138,8 @@ static void recording_does_not_wait_for_a_receiver_that_hangs(void **state)
     tn__tracing_options options = options_for(receiver_url(r));
     tn__tracing_open(&options);
     record(100);
-    while (receiver_messages(r) == 0) {
+    while (receiver_messages(r) == 0)
         usleep(1000);
-    }
     int64_t longest_us = 0;
     for (int i = 0; i < 100; i++) {
         int64_t since_us = tn__mono_us();
@@ -165,9 +164,8 @@ static void a_receiver_that_comes_back_gets_what_was_kept(void **state)
     options.retry_ms = options.retry_max_ms = 50;
     tn__tracing_open(&options);
     record(100);
-    while (receiver_messages(r) < 3) {
+    while (receiver_messages(r) < 3)
         usleep(1000);
-    }
     record(100); /* waits in the queue meanwhile */
     receiver_answer(r, 200, 0);
     assert_true(receiver_await(r, 200));
@@ -186,9 +184,8 @@ static void what_is_refused_for_too_long_is_dropped(void **state)
     int64_t since_us = tn__mono_us();
     tn__tracing_open(&options);
     record(7);
-    for (int i = 0; i < 1000 && count(FAILED) < failed + 7; i++) {
+    for (int i = 0; i < 1000 && count(FAILED) < failed + 7; i++)
         usleep(10000);
-    }
     assert_int_equal((int)(count(FAILED) - failed), 7);
     assert_in_range(tn__mono_us() - since_us, 200000, 5000000);
     assert_in_range(receiver_messages(r), 3, 30);
@@ -213,9 +210,8 @@ static void closing_keeps_its_limit_when_the_receiver_hangs(void **state)
     options.timeout_ms = 60000;
     tn__tracing_open(&options);
     record(100);
-    while (receiver_messages(r) == 0) {
+    while (receiver_messages(r) == 0)
         usleep(1000);
-    }
     record(30);
     assert_in_range((int)close_took_ms(300), 200, 1200);
     assert_int_equal((int)(count(FAILED) - failed), 130);
@@ -232,9 +228,8 @@ static void closing_keeps_its_limit_when_the_receiver_refuses(void **state)
     options.export_timeout_ms = 600000;
     tn__tracing_open(&options);
     record(100);
-    while (receiver_messages(r) == 0) {
+    while (receiver_messages(r) == 0)
         usleep(1000);
-    }
     assert_in_range((int)close_took_ms(300), 200, 1200);
     receiver_close(r);
 }
@@ -271,12 +266,10 @@ static void threads_record_at_the_same_time_and_may_end_before_the_export(void *
     tn__tracing_open(&options);
     for (int round = 0; round < ROUNDS; round++) {
         pthread_t threads[THREADS];
-        for (int i = 0; i < THREADS; i++) {
+        for (int i = 0; i < THREADS; i++)
             pthread_create(&threads[i], NULL, record_and_end, (void *)(uintptr_t)&n);
-        }
-        for (int i = 0; i < THREADS; i++) {
+        for (int i = 0; i < THREADS; i++)
             pthread_join(threads[i], NULL);
-        }
     }
     assert_true(receiver_await(r, THREADS * ROUNDS * n));
     tn__tracing_close(5000);

@@ -199,9 +199,8 @@ enum { THREADS = 4, LINES = 500 };
 
 static void *log_many(void *arg)
 {
-    for (int i = 0; i < LINES; i++) {
+    for (int i = 0; i < LINES; i++)
         TN_LOG(TN_INFO, "one of many", TN_LOG_I("thread", *(int *)arg), TN_LOG_I("i", i));
-    }
     return NULL;
 }
 
@@ -215,9 +214,8 @@ static void lines_of_many_threads_are_whole_and_in_each_ones_order(void **state)
         numbers[i] = i;
         pthread_create(&threads[i], NULL, log_many, &numbers[i]);
     }
-    for (int i = 0; i < THREADS; i++) {
+    for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
-    }
     capture_end();
     assert_int_equal(json_array_size(captured.lines), THREADS * LINES);
     json_int_t next[THREADS] = { 0 };

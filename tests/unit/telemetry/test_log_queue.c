@@ -107,9 +107,8 @@ static void a_flush_gives_up_on_a_reader_that_is_stuck(void **state)
     assert_int_equal(pipe(ends), 0);
     fcntl(ends[1], F_SETPIPE_SZ, 4096);
     tn__log_queue *queue = open_queue(ends[1], 100 * 1000);
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 50; i++)
         add_line(queue, 'a', 1000);
-    }
     assert_false(tn__log_queue_flush(queue, 50));
     assert_false(tn__log_queue_close(queue, 50));
     close(ends[0]);
@@ -126,9 +125,8 @@ static void a_slow_reader_costs_lines_that_are_told_of(void **state)
     assert_int_equal(pipe(ends), 0);
     fcntl(ends[1], F_SETPIPE_SZ, 4096);
     tn__log_queue *queue = open_queue(ends[1], 20 * LINE);
-    for (int i = 0; i < ADDED; i++) {
+    for (int i = 0; i < ADDED; i++)
         add_line(queue, 'a', LINE);
-    }
     assert_in_range(tn__log_queue_dropped(queue), 1, ADDED);
     FILE *reader = fdopen(ends[0], "r");
     char line[LINE + 2];
@@ -159,9 +157,8 @@ static void a_reader_that_is_gone_costs_lines_and_nothing_else(void **state)
     close(ends[0]);
     tn__log_queue *queue = open_queue(ends[1], 1000);
     add_line(queue, 'a', 10);
-    while (tn__log_queue_dropped(queue) == 0) {
+    while (tn__log_queue_dropped(queue) == 0)
         usleep(1000);
-    }
     assert_int_equal(tn__log_queue_dropped(queue), 1);
     assert_true(tn__log_queue_close(queue, CLOSE_MS));
     close(ends[1]);
@@ -174,9 +171,8 @@ static void a_close_gives_up_on_a_reader_that_is_stuck(void **state)
     assert_int_equal(pipe(ends), 0);
     fcntl(ends[1], F_SETPIPE_SZ, 4096);
     tn__log_queue *queue = open_queue(ends[1], 100 * 1000);
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 100; i++)
         add_line(queue, 'a', 1000);
-    }
     int64_t before_us = tn__mono_us();
     assert_false(tn__log_queue_close(queue, 50));
     assert_true(tn__mono_us() - before_us < 2000 * 1000);
@@ -192,9 +188,8 @@ static void a_file_gets_lines_longer_than_a_write(void **state)
     unlink(path);
     tn__log_queue *queue = open_queue(file, 1000 * 1000);
     add_line(queue, 'a', 300 * 1000);
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 100; i++)
         add_line(queue, 'b', 1000);
-    }
     assert_true(tn__log_queue_close(queue, CLOSE_MS));
     struct stat st;
     assert_int_equal(fstat(file, &st), 0);
@@ -210,9 +205,8 @@ static void no_write_to_a_pipe_cuts_a_line(void **state)
     int ends[2];
     assert_int_equal(pipe2(ends, O_DIRECT), 0); /* a read gives one write */
     tn__log_queue *queue = open_queue(ends[1], LINE * LINES);
-    for (int i = 0; i < LINES; i++) {
+    for (int i = 0; i < LINES; i++)
         add_line(queue, 'a', LINE);
-    }
     assert_true(tn__log_queue_close(queue, CLOSE_MS));
     close(ends[1]);
     char packet[PIPE_BUF + 1];

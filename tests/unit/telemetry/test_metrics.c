@@ -122,9 +122,8 @@ enum { THREADS = 4, COUNTS = 20000 };
 
 static void *count_many(void *arg)
 {
-    for (int i = 0; i < COUNTS; i++) {
+    for (int i = 0; i < COUNTS; i++)
         tn__metric_add(arg, 1);
-    }
     return NULL;
 }
 
@@ -133,19 +132,17 @@ static void counts_of_threads_are_added_up_and_outlive_them(void **state)
     (void)state;
     tn__metric *metric = tn__counter("test_threads_total", "Threads.", NULL, 0);
     pthread_t threads[THREADS];
-    for (int i = 0; i < THREADS; i++) {
+    for (int i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, count_many, metric);
-    }
     double last = 0;
     for (int i = 0; i < 20; i++) {
         double now = value_of("test_threads_total");
         assert_true(now >= last);
         last = now;
     }
-    for (int i = 0; i < THREADS; i++) {
+    for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
-    }
-    assert_true(value_of("test_threads_total") == (double)THREADS * COUNTS);
+    assert_true(value_of("test_threads_total") == (double)(THREADS * COUNTS));
 }
 
 static void process_metrics_are_plausible(void **state)

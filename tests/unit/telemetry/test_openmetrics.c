@@ -150,23 +150,19 @@ static void what_is_read_was_written_by_one(void **state)
     (void)state;
     static tn__exemplar exemplar;
     pthread_t threads[WRITERS];
-    for (int i = 0; i < WRITERS; i++) {
+    for (int i = 0; i < WRITERS; i++)
         pthread_create(&threads[i], NULL, offer_often, &exemplar);
-    }
     for (int n_read = 0; n_read < WRITES;) {
         tn__exemplar_seen seen;
-        if (!tn__exemplar_read(&exemplar, &seen)) {
+        if (!tn__exemplar_read(&exemplar, &seen))
             continue; /* not yet */
-        }
         n_read++;
-        for (size_t k = 0; k < sizeof seen.trace.trace_id; k++) {
+        for (size_t k = 0; k < sizeof seen.trace.trace_id; k++)
             assert_int_equal(seen.trace.trace_id[k], (int)seen.value);
-        }
         assert_int_equal(seen.trace.span_id[7], (int)seen.value);
     }
-    for (int i = 0; i < WRITERS; i++) {
+    for (int i = 0; i < WRITERS; i++)
         pthread_join(threads[i], NULL);
-    }
 }
 
 int main(void)

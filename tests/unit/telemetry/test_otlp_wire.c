@@ -102,9 +102,8 @@ static void gzip_unpacks_to_what_was_packed(void **state)
 {
     (void)state;
     tn__buf in = { 0 }, out = { 0 };
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < 20000; i++)
         tn__buf_add_i64(&in, i % 77);
-    }
     tn__gzip(&out, TN_S("what was there before goes"));
     tn__gzip(&out, tn__buf_str(&in));
     assert_true(out.len < in.len / 5);
@@ -133,9 +132,8 @@ static void spans_stand_behind_each_other(void **state)
     size_t ends[40];
     for (size_t i = 0; i < 40; i++) {
         tn_log_field attributes[20];
-        for (size_t k = 0; k < 20; k++) {
+        for (size_t k = 0; k < 20; k++)
             attributes[k] = TN_LOG_S("k", ((tn_str){ text, i * 25 }));
-        }
         tn__span span = { .trace = trace,
             .kind = TN__SPAN_CLIENT,
             .name = TN_S("n"),

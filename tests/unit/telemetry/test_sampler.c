@@ -49,9 +49,8 @@ static bool ratio_keeps(double ratio, uint64_t number)
     tn__sampler sampler = { .kind = TN__SAMPLE_RATIO, .ratio = ratio };
     uint8_t trace_id[16];
     memset(trace_id, 0xff, sizeof trace_id); /* What the first half says doesn't matter. */
-    for (size_t i = 0; i < 8; i++) {
+    for (size_t i = 0; i < 8; i++)
         trace_id[8 + i] = (uint8_t)(number >> (56 - 8 * i));
-    }
     return tn__sampler_keeps(&sampler, trace_id, NULL);
 }
 
@@ -72,9 +71,8 @@ static void a_ratio_keeps_about_so_many_traces(void **state)
     (void)state;
     tn__sampler sampler = { .kind = TN__SAMPLE_PARENT_RATIO, .ratio = 0.1 };
     int n = 0;
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < 20000; i++)
         n += tn__sampler_keeps(&sampler, tn__trace_child(NULL).trace_id, NULL);
-    }
     assert_in_range(n, 1700, 2300);
 }
 

@@ -46,9 +46,8 @@ static void headers_that_are_not_valid_are_refused(void **state)
         " 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
     };
     tn__trace trace;
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_false(tn__traceparent_parse(tn_str_of(bad[i]), &trace));
-    }
 }
 
 static void a_later_version_is_read_as_far_as_known(void **state)
