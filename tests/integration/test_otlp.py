@@ -4,8 +4,9 @@ import os
 import subprocess
 
 import pytest
+from support.implementations import build_dir
 from support.otlp import Receiver
-from support.services import SANITIZER_MARKS, build_dir
+from support.services import SANITIZER_MARKS
 
 KEPT = ("PATH", "HOME", "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS")
 

@@ -8,7 +8,22 @@ at its end, cleanly, which is part of the test.
 import pytest
 
 from .gate import Gate
+from .implementations import PEERS, UnknownImplementation, chosen, command
 from .world import World
+
+
+def pytest_configure() -> None:
+    """An implementation that is not there is refused before any test runs."""
+    try:
+        for name in PEERS:
+            command(name)
+    except UnknownImplementation as fault:
+        raise pytest.UsageError(str(fault)) from fault
+
+
+def pytest_report_header() -> str:
+    return "implementations: " + ", ".join(
+        f"{name}={chosen(name) or 'a command line'}" for name in PEERS)
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,8 @@ def test_help_shows_every_variable_with_its_default(name):
                               ("IDEMPOTENCY_TTL_S", "86400"), ("LOG_LEVEL", "info"),
                               ("DRAIN_TIMEOUT_MS", "15000"), ("OTEL_SERVICE_NAME", "")):
         assert re.search(rf"^\s*{variable}\b.*{default}", done.stdout, re.MULTILINE), variable
-    for flag in ("--help", "--version", "--openapi", "--asyncapi", "--migrate", "--check-config"):
+    for flag in ("--help", "--version", "--openapi", "--asyncapi", "--migrate", "--check-config",
+                 "--health"):
         assert flag in done.stdout
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from kit.paths import ROOT
 from support.broker import event
+from support.implementations import build_dir
 from support.load import item, side_by_side
 from support.raw import Raw, head
-from support.services import build_dir
 from support.stream import Stream
 from support.wait import eventually
 from support.world import World

@@ -15,9 +15,10 @@ import pytest
 import requests
 from kit.ports import LOOPBACK
 from support.client import new_key
+from support.implementations import command
 from support.load import item, side_by_side
 from support.program import run
-from support.services import SANITIZER_MARKS, command
+from support.services import SANITIZER_MARKS
 from support.wait import eventually
 
 EX_SOFTWARE = 70  # sysexits.h
