@@ -62,7 +62,8 @@ void tn__config_help(tn__buf *out, tn_arena *arena, const tn_service *service)
     tn__buf_printf(out,
         "%s %s: %s\n"
         "\n"
-        "Usage: %s [--help | --version | --openapi | --asyncapi | --check-config | --migrate]\n"
+        "Usage: %s [--help | --version | --openapi | --asyncapi | --check-config | --migrate |"
+        " --health]\n"
         "\n"
         "Without an argument it runs until SIGTERM or SIGINT.\n"
         "  --help          this text\n"
@@ -71,6 +72,7 @@ void tn__config_help(tn__buf *out, tn_arena *arena, const tn_service *service)
         "  --asyncapi      print the AsyncAPI document\n"
         "  --check-config  print the configuration, without secrets, or what is wrong with it\n"
         "  --migrate       apply the migrations and end\n"
+        "  --health        ask the service that runs with this configuration whether it is ready\n"
         "\n"
         "It is configured by environment variables. Instead of any X, X_FILE may name a file that\n"
         "holds the value. One that is set to nothing counts as not set; what holds then stands in\n"

@@ -7,6 +7,7 @@
 #include "telemetry/span.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -124,6 +125,14 @@ static int migrate(invocation *i)
     return status;
 }
 
+static int health(invocation *i)
+{
+    tn__buf said = { .arena = i->arena };
+    bool is_ready = tn__probe(i->arena, &i->config, &said);
+    print(is_ready ? STDOUT_FILENO : STDERR_FILENO, tn__buf_str(&said));
+    return is_ready ? EX_OK : EXIT_FAILURE;
+}
+
 static int run(invocation *i)
 {
     tn__signals_block();
@@ -155,6 +164,7 @@ static const action actions[] = {
     { .argument = "--asyncapi", .act = asyncapi },
     { .argument = "--check-config", .act = check_config, .wants_config = true },
     { .argument = "--migrate", .act = migrate, .wants_config = true, .purpose = TN__TO_MIGRATE },
+    { .argument = "--health", .act = health, .wants_config = true },
 };
 
 static const action *find_action(int argc, char **argv)
@@ -172,7 +182,7 @@ static int refuse_arguments(tn_arena *arena, const tn_service *service)
     print(STDERR_FILENO,
         tn_printf(arena,
             "%s: usage: %s [--help | --version | --openapi | --asyncapi | --check-config |"
-            " --migrate]\n",
+            " --migrate | --health]\n",
             service->name, service->name));
     return EX_USAGE;
 }

@@ -101,6 +101,12 @@ typedef struct {
 /* After a try that failed: how long to wait for the next, which it tells the log. */
 int tn__patience_ms(tn__patience *patience, tn_str why);
 
+/* ---- probe.c -------------------------------------------------------------- */
+
+/* Whether the service that runs with this configuration is ready, as its /readyz tells; `said` gets
+ * its answer, or why there is none. */
+bool tn__probe(tn_arena *arena, const tn__config *config, tn__buf *said);
+
 /* ---- worker.c ------------------------------------------------------------- */
 
 typedef struct tn__worker tn__worker;

@@ -17,7 +17,9 @@ def probe(name: str, port: int, **env: str):
 
 @pytest.mark.parametrize("name", ["items", "activity"])
 def test_a_ready_service_is_healthy_and_says_its_checks(start, name):
-    done = probe(name, start(name).port)
+    service = start(name)
+    service.wait_whole()
+    done = probe(name, service.port)
     assert done.returncode == 0 and done.stderr == ""
     assert json.loads(done.stdout)["status"] == "ready"
 
@@ -37,7 +39,7 @@ def test_a_service_that_is_not_there_is_unhealthy():
 
 
 def test_a_service_without_its_database_is_unhealthy_and_says_why(start):
-    service = start("items", env=NOBODY, ready=False)
+    service = start("items", ready=False, **NOBODY)
     done = probe("items", service.port)
     assert done.returncode == 1
     assert json.loads(done.stderr)["checks"]["database"]["status"] == "down"
