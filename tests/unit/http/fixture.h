@@ -1,7 +1,7 @@
 /* A server of one worker on a thread of its own, and a client that speaks HTTP by hand.
  *
  * The client runs on the test's thread with blocking sockets; each answer is read whole. With
- * TEST_DATABASE_URL set (tests/support/with-postgres) the server has a database. */
+ * TEST_DATABASE_URL set (tests/support/with-stack) the server has a database. */
 #pragma once
 
 #include "unit/base/unit.h"

@@ -210,7 +210,7 @@ static PGconn *connect_beside(void)
 {
     PGconn *conn = PQconnectdb(getenv("TEST_DATABASE_URL"));
     if (PQstatus(conn) != CONNECTION_OK)
-        fail_msg("%s (use tests/support/with-postgres)", PQerrorMessage(conn));
+        fail_msg("%s (use tests/support/with-stack)", PQerrorMessage(conn));
     PQclear(PQexec(conn, "SET client_min_messages = warning"));
     return conn;
 }
@@ -286,7 +286,7 @@ void await_waiting(void)
 void postgres(const char *verb)
 {
     char command[4096];
-    snprintf(command, sizeof command, "%s %s", getenv("TEST_POSTGRES"), verb);
+    snprintf(command, sizeof command, "%s %s postgres >/dev/null", getenv("TEST_STACK"), verb);
     if (strcmp(verb, "start") != 0) {
         PQfinish(beside);
         beside = NULL;

@@ -26,7 +26,7 @@ void commit_other(void);
 void roll_back_other(void);
 /* Waits until somebody waits for its locks. */
 void await_waiting(void);
-/* "$TEST_POSTGRES verb" */
+/* "$TEST_STACK verb postgres" */
 void postgres(const char *verb);
 
 /* POST with a key; `key` NULL: none. */

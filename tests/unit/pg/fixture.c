@@ -29,7 +29,7 @@ static const char *environment(const char *name)
 {
     const char *found = getenv(name);
     if (found == NULL) {
-        fprintf(stderr, "%s is not set: use tests/support/with-postgres\n", name);
+        fprintf(stderr, "%s is not set: use tests/support/with-stack\n", name);
         exit(1);
     }
     return found;
@@ -99,11 +99,8 @@ void server(const char *verb)
         PQfinish(beside);
         beside = NULL;
     }
-    tn__buf command = { .arena = memory };
-    tn__buf_add_z(&command, environment("TEST_POSTGRES"));
-    tn__buf_add_char(&command, ' ');
-    tn__buf_add_z(&command, verb);
-    tn__buf_add_char(&command, '\0');
+    tn_str command = tn_printf(memory, "%s %s postgres >/dev/null", environment("TEST_STACK"),
+        verb);
     assert_int_equal(system(command.data), 0);
     if (starts)
         beside = other_connection();

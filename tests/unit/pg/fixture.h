@@ -1,5 +1,5 @@
 /* A worker's connections to a real server, coroutines to use them, and a connection beside them to
- * look at what they did. The server is named by TEST_DATABASE_URL (tests/support/with-postgres). */
+ * look at what they did. The server is named by TEST_DATABASE_URL (tests/support/with-stack). */
 #pragma once
 
 #include "../base/unit.h"

@@ -109,19 +109,20 @@ static void a_read_is_run_again(void **state)
 
 static char gate_url[256];
 
+static const char *part_of(const PQconninfoOption *parts, const char *keyword)
+{
+    while (strcmp(parts->keyword, keyword) != 0)
+        parts++;
+    return parts->val;
+}
+
 static int open_gate(void **state)
 {
     open_world(state);
     PQconninfoOption *parts = PQconninfoParse(options.url, NULL);
-    const char *port = "", *password = "";
-    for (PQconninfoOption *part = parts; part->keyword != NULL; part++)
-        if (strcmp(part->keyword, "port") == 0)
-            port = part->val;
-        else if (strcmp(part->keyword, "password") == 0)
-            password = part->val;
-    int gate_port = gate_open((int)number("SELECT %s", port));
-    snprintf(gate_url, sizeof gate_url, "postgresql://test:%s@127.0.0.1:%d/test", password,
-        gate_port);
+    int gate_port = gate_open((int)number("SELECT %s", part_of(parts, "port")));
+    snprintf(gate_url, sizeof gate_url, "postgresql://%s:%s@127.0.0.1:%d/%s",
+        part_of(parts, "user"), part_of(parts, "password"), gate_port, part_of(parts, "dbname"));
     PQconninfoFree(parts);
     options.url = gate_url;
     reopen();
@@ -311,7 +312,7 @@ static void a_server_that_refuses_says_why(void **state)
     run_for(300);
     tn_str why = { NULL, 0 };
     assert_false(tn__pg_up(pg, &why));
-    assert_non_null(strstr(why.data, "test_of_nobody"));
+    assert_non_null(strstr(why.data, "_of_nobody"));
 }
 
 static void a_peer_that_says_nothing_is_given_up(void **state)

@@ -447,13 +447,13 @@ static void sessions_are_set_up_as_the_guarantees_need(void **state)
     static char url[512];
     snprintf(url, sizeof url, "%s?options=-c%%20synchronous_commit%%3Doff%%20-c%%20work_mem%%3D1MB",
         options.url);
-    sql("ALTER ROLE test SET synchronous_commit = off");
+    sql("ALTER ROLE CURRENT_USER SET synchronous_commit = off");
     options.url = url;
     reopen();
     start(read_settings, 0);
     start(read_settings, 1);
     finish();
-    sql("ALTER ROLE test RESET synchronous_commit");
+    sql("ALTER ROLE CURRENT_USER RESET synchronous_commit");
 }
 
 static bool in_metrics(const char *text)
