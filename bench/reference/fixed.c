@@ -92,7 +92,7 @@ static void *run(void *unused)
 
 int main(int argc, char **argv)
 {
-    int threads = argc < 3 ? 0 : atoi(argv[2]);
+    int threads = argc < 3 ? 0 : (int)strtol(argv[2], NULL, 10);
     suspends = argc == 4 && strcmp(argv[3], "suspended") == 0;
     if (threads < 1 || threads > THREADS_MAX || argc > 4 || (argc == 4 && !suspends)) {
         fprintf(stderr, "usage: %s PORT THREADS [suspended]\n", argv[0]);
