@@ -6,6 +6,7 @@ import socket
 import pytest
 from kit.ports import LOOPBACK, free_port
 from support.program import run
+from support.wait import eventually
 
 NOBODY = {"DATABASE_URL": "postgresql://nobody:nothing@127.0.0.1:9/nowhere",
           "AMQP_URL": "amqp://nobody:nothing@127.0.0.1:9"}
@@ -13,6 +14,11 @@ NOBODY = {"DATABASE_URL": "postgresql://nobody:nothing@127.0.0.1:9/nowhere",
 
 def probe(name: str, port: int, **env: str):
     return run(name, "--health", env={**NOBODY, "PORT": str(port), "HOST": LOOPBACK, **env})
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex((LOOPBACK, port)) == 0
 
 
 @pytest.mark.parametrize("name", ["items", "activity"])
@@ -40,6 +46,7 @@ def test_a_service_that_is_not_there_is_unhealthy():
 
 def test_a_service_without_its_database_is_unhealthy_and_says_why(start):
     service = start("items", ready=False, **NOBODY)
+    eventually(lambda: is_listening(service.port), what="a service that listens")
     done = probe("items", service.port)
     assert done.returncode == 1
     assert json.loads(done.stderr)["checks"]["database"]["status"] == "down"
