@@ -51,8 +51,8 @@ tsan:        ## Build with ThreadSanitizer into build-tsan/ and test the threads
 fuzz:        ## Fuzz the parsers for a while.
 	@tools/test fuzz
 
-bench:       ## Measure requests a second, latency, CPU and memory.
-	@tools/setup bench && tools/build release && bench/run
+bench:       ## Measure the services, and all implementations side by side.
+	@tools/setup bench && tools/build release && bench/run && bench/peers
 
 docs-page:   ## Fetch the parts of the docs page again.
 	@tools/docs-page/make --again
