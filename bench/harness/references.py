@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -47,17 +48,25 @@ def fixed_reply(program: Path, how: str, connections: int, seconds: int, paths: 
         process.wait(10)
 
 
-@contextlib.contextmanager
-def sink(folder: Path):
-    """A receiver of spans; gives its endpoint."""
-    port = free_port()
-    process = subprocess.Popen([build("sink", folder), str(port)])
-    try:
-        await_port(port)
-        yield f"http://{LOOPBACK}:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
+class Sink:
+    """A receiver of spans."""
+
+    def __init__(self, program: Path):
+        self.program, self.port = program, free_port()
+        self.endpoint = f"http://{LOOPBACK}:{self.port}"
+        self.process: subprocess.Popen | None = None
+
+    def __enter__(self) -> "Sink":
+        self.process = subprocess.Popen([str(self.program), str(self.port)])
+        await_port(self.port)
+        return self
+
+    def __exit__(self, *_unused) -> None:
+        self.process.kill()
+        self.process.wait(10)
+
+    def dies_after(self, seconds: float) -> None:
+        threading.Timer(seconds, self.process.kill).start()
 
 
 def await_port(port: int) -> None:

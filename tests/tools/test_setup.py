@@ -66,7 +66,8 @@ def test_what_is_missing_is_listed_with_the_reason(tmp_path):
 
 @pytest.mark.parametrize("scope, expected", [
     ("build", {"meson"}), ("run", {"meson", "curl"}), ("test", {"meson", "curl", "valgrind"}),
-    ("bench", {"meson", "curl", "wrk"}), ("all", {"meson", "curl", "valgrind", "wrk"}),
+    ("bench", {"meson", "curl", "valgrind", "wrk"}),
+    ("all", {"meson", "curl", "valgrind", "wrk"}),
 ])
 def test_a_scope_installs_what_it_needs_and_no_more(tmp_path, scope, expected):
     machine = Machine(tmp_path, without("meson", "curl", "valgrind", "wrk"))
