@@ -1,0 +1,47 @@
+#!/bin/bash
+# Makes one database and one role for each service, and the role that reads the server's numbers.
+#
+# The image runs it once, when the volume is empty. It may be run again, to change passwords or to
+# add a service:
+#   docker compose exec -e DATABASES=orders postgres bash /docker-entrypoint-initdb.d/databases.sh
+set -euo pipefail
+
+sql() {
+    psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --username=postgres --dbname="$1"
+}
+
+# Read by psql itself, so that no password is ever an argument of a command.
+make_role() {
+    sql postgres <<SQL
+\set password \`cat /run/secrets/$2\`
+SELECT 'CREATE ROLE $1 LOGIN'
+    WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '$1') \gexec
+ALTER ROLE $1 PASSWORD :'password' NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION;
+SQL
+}
+
+# Everybody may connect to a new database unless that is taken away. What is in it belongs to the
+# role: nobody else, not even by way of the schema public, can make something in it.
+make_database() {
+    sql postgres <<SQL
+SELECT 'CREATE DATABASE $1 OWNER $1'
+    WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '$1') \gexec
+REVOKE ALL ON DATABASE $1 FROM PUBLIC;
+GRANT CONNECT ON DATABASE $1 TO postgres_exporter;
+SQL
+    sql "$1" <<SQL
+ALTER SCHEMA public OWNER TO $1;
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+SQL
+}
+
+make_role postgres_exporter postgres-exporter-password
+sql postgres <<'SQL'
+GRANT pg_monitor TO postgres_exporter;
+REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC;
+GRANT CONNECT ON DATABASE postgres TO postgres_exporter;
+SQL
+for name in ${DATABASES:-items activity authentik}; do
+    make_role "$name" "$name-db-password"
+    make_database "$name"
+done
