@@ -199,6 +199,14 @@ static void await_effects(struct fixture *f, int64_t n)
     assert_int_equal(test_sql(f->db, "SELECT count(DISTINCT message_id) FROM effects"), n);
 }
 
+/* With all done: nothing is left in its queue. */
+static void stop(struct fixture *f)
+{
+    tn__consumer_close(f->consumer, 5000);
+    f->consumer = NULL;
+    assert_int_equal(test_depth(f->queue), 0);
+}
+
 static int64_t dead(struct fixture *f)
 {
     return test_sql(f->db, "SELECT count(*) FROM trunnion_dead_letters");
@@ -219,9 +227,7 @@ static void await_reason(struct fixture *f, const char *part)
     assert_int_equal(dead(f), 1);
     assert_int_equal(test_sql(f->db, "SELECT count(*) FROM trunnion_inbox"), 0);
     assert_int_equal(test_sql(f->db, "SELECT count(*) FROM effects"), 0);
-    tn__consumer_close(f->consumer, 2000);
-    f->consumer = NULL;
-    assert_int_equal(test_depth(f->queue), 0);
+    stop(f);
     assert_int_equal(test_depth(f->dead_queue), 0);
 }
 
@@ -234,9 +240,7 @@ static void each_message_has_its_effect_and_is_acknowledged(void **state)
     send_many(f, 2000);
     await_effects(f, 2000);
     assert_int_equal(test_sql(f->db, "SELECT count(*) FROM trunnion_inbox"), 2000);
-    tn__consumer_close(f->consumer, 2000);
-    f->consumer = NULL;
-    assert_int_equal(test_depth(f->queue), 0);
+    stop(f);
     assert_int_equal(dead(f), 0);
 }
 
@@ -251,9 +255,7 @@ static void a_copy_changes_nothing(void **state)
     await_effects(f, 1);
     send_many(f, 10);
     await_effects(f, 11);
-    tn__consumer_close(f->consumer, 2000);
-    f->consumer = NULL;
-    assert_int_equal(test_depth(f->queue), 0);
+    stop(f);
     assert_int_equal(dead(f), 0);
 }
 
@@ -284,9 +286,7 @@ static void connections_that_are_cut_change_nothing(void **state)
         test_stack("rabbitmqctl close_all_connections cut");
     assert_true(cuts > 0);
     await_effects(f, 20000);
-    tn__consumer_close(f->consumer, 5000);
-    f->consumer = NULL;
-    assert_int_equal(test_depth(f->queue), 0);
+    stop(f);
     assert_int_equal(dead(f), 0);
     tn__amqp_close(f->amqp);
     f->amqp = test_amqp_open();
@@ -300,9 +300,7 @@ static void two_consumers_share_a_queue(void **state)
     send_many(f, 3000);
     await_effects(f, 3000);
     tn__consumer_close(other, 2000);
-    tn__consumer_close(f->consumer, 2000);
-    f->consumer = NULL;
-    assert_int_equal(test_depth(f->queue), 0);
+    stop(f);
 }
 
 static void the_handler_sees_what_came_with_the_message(void **state)
