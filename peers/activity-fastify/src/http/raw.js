@@ -1,0 +1,73 @@
+// Answers to what Node.js can't hand on as a request: not HTTP, too slow, too large. They are written
+// to the socket as any other problem looks, and the connection ends.
+
+import http from 'node:http'
+import { v7 as uuidv7 } from 'uuid'
+import { Problem, PROBLEM_TYPE } from '../problems.js'
+import { allowOf, pathOf } from './paths.js'
+
+const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) (\S+) HTTP\/1\.[01]\r?\n/
+
+/** A handler of the server's clientError. `tell(problem, requestId)` logs and counts it. */
+export function clientErrorHandler ({ paths, atHand, tell }) {
+  return function onClientError (error, socket) {
+    if (!socket.writable || socket.destroyed) return
+    if (error.code === 'ECONNRESET' || hasSaidNothing(error, socket)) {
+      socket.destroy()
+      return
+    }
+    const request = atHand.get(socket)
+    const line = REQUEST_LINE.exec(error.rawPacket?.toString('latin1') ?? '')
+    const path = request?.path ?? (line === null ? undefined : pathOf(line[2]))
+    const problem = problemOf(error, line, path, paths)
+    const requestId = request?.id ?? uuidv7()
+    tell(problem, requestId, request)
+    socket.end(textOf(problem, path, requestId))
+  }
+}
+
+/** An idle connection is ended without a word. */
+function hasSaidNothing (error, socket) {
+  return error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0
+}
+
+function problemOf (error, line, path, paths) {
+  switch (error.code) {
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new Problem('request-timeout', 'The request did not arrive in time.')
+    case 'HPE_HEADER_OVERFLOW':
+      return line === null && error.rawPacket !== undefined
+        ? new Problem('uri-too-long', 'The target is longer than is read.')
+        : new Problem('header-fields-too-large', 'The header is longer than is read.')
+    case 'HPE_INVALID_METHOD':
+      return ofMethod(line, path, paths) ?? malformed()
+    default:
+      return malformed()
+  }
+}
+
+const malformed = () => new Problem('bad-request', 'The request is not valid HTTP/1.1.')
+
+/** A method that Node.js doesn't know is well-formed HTTP all the same. */
+function ofMethod (line, path, paths) {
+  if (line === null) return undefined
+  const entry = paths.find(path)
+  if (entry === undefined) return new Problem('not-found', 'Nothing is at this path.')
+  const allow = allowOf(entry)
+  return new Problem('method-not-allowed', `This path takes ${allow}.`, { headers: { Allow: allow } })
+}
+
+function textOf (problem, path, requestId) {
+  const body = JSON.stringify(problem.body(path, requestId))
+  const headers = {
+    ...problem.headers,
+    'Cache-Control': 'no-store',
+    'Content-Type': PROBLEM_TYPE,
+    'X-Request-Id': requestId,
+    'Content-Length': Buffer.byteLength(body),
+    Connection: 'close'
+  }
+  const status = problem.statusCode
+  const fields = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\n${fields.join('')}\r\n${body}`
+}

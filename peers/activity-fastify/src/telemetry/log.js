@@ -1,0 +1,49 @@
+// The log: one JSON object a line on standard output, with the trace of whoever wrote it.
+//
+// Lines are written in the background. When nobody reads them fast enough they are dropped and
+// counted: a log must not hold up requests, nor the stop.
+
+import pino from 'pino'
+import { trace } from '@opentelemetry/api'
+
+const QUEUE_BYTES_MAX = 1 << 20
+
+export const LEVELS = ['debug', 'info', 'warn', 'error']
+
+export function openLog (service, level) {
+  const destination = pino.destination({ fd: 1, sync: false, maxLength: QUEUE_BYTES_MAX })
+  const dropped = { count: 0 }
+  destination.on('drop', () => { dropped.count += 1 })
+  destination.on('error', () => { dropped.count += 1 }) // Its reader is gone.
+  const log = pino({
+    level,
+    messageKey: 'message',
+    base: { service: service.name, version: service.version },
+    timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
+    formatters: { level: (label) => ({ level: label }) },
+    mixin: traceOfCaller
+  }, destination)
+  return { log, dropped, close: () => flush(destination) }
+}
+
+/** The span at hand, whoever logs: a request's, or a message's. */
+function traceOfCaller () {
+  const span = trace.getActiveSpan()?.spanContext()
+  return span === undefined ? {} : { trace_id: span.traceId, span_id: span.spanId }
+}
+
+function flush (destination) {
+  try {
+    destination.flushSync()
+  } catch {
+    // Standard output takes no more, and there is nowhere left to tell of it.
+  }
+}
+
+/** SIGUSR1 makes the log say more, SIGUSR2 less. The line can always be seen. */
+export function changeLevel (log, by) {
+  const level = LEVELS[LEVELS.indexOf(log.level) + by]
+  if (level === undefined) return
+  log.level = level
+  log[level]({ log_level: level }, 'log level changed')
+}
