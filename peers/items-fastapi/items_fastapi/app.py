@@ -72,7 +72,7 @@ async def _answer(request: Request, error: Exception) -> Response:
 
 
 def create_app(settings: Settings, shared: Shared, index: int = 0) -> FastAPI:
-    tracing = Tracing(settings, shared.service_pid)
+    tracing = Tracing(settings, shared)
     database = Database(settings, tracing.tracer)
     health = Health(shared, database, index)
 

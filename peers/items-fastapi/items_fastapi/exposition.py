@@ -5,6 +5,7 @@ abstract socket that its siblings know, and tells there what it counted.
 """
 
 import asyncio
+import socket
 from collections.abc import Iterable
 
 from prometheus_client import Metric
@@ -35,10 +36,22 @@ async def tell_siblings(service_pid: int, index: int) -> asyncio.Server:
     return await asyncio.start_unix_server(tell, socket_name(service_pid, index))
 
 
+def _connected(name: str) -> socket.socket:
+    """uvloop takes no abstract names; connecting on the same machine does not wait."""
+    one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    one.setblocking(False)
+    try:
+        one.connect(name)
+    except OSError:
+        one.close()
+        raise
+    return one
+
+
 async def _asked(name: str) -> str:
     try:
         async with asyncio.timeout(SIBLING_TIMEOUT_S):
-            reader, writer = await asyncio.open_unix_connection(name)
+            reader, writer = await asyncio.open_unix_connection(sock=_connected(name))
             try:
                 return (await reader.read()).decode()
             finally:
@@ -77,7 +90,7 @@ class _Sum:
 def _newer(one, other):
     if one is None or other is None:
         return one or other
-    return one if (one.timestamp or 0) >= (other.timestamp or 0) else other
+    return one if float(one.timestamp or 0) >= float(other.timestamp or 0) else other
 
 
 async def metrics_page(service_pid: int, index: int, n_processes: int,

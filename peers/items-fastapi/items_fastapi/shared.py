@@ -19,6 +19,7 @@ class Shared:
         self._n_workers = settings.workers
         self.service_pid = os.getpid()
         self.wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._export_fd = os.eventfd(1, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         # Whoever reads it sees its end when the service's first process is gone, however it went.
         self.life_fd, self._alive_fd = os.pipe()
         self.broker(False, "waits for the database")
@@ -60,6 +61,21 @@ class Shared:
     def broker_fault(self) -> str:
         length = self._memory[_WHY]
         return self._memory[_WHY + 1:_WHY + 1 + length].decode(errors="replace")
+
+    # ---- The collector ----------------------------------------------------------
+
+    def take_the_word(self) -> bool:
+        """True for one process until it gives it back: all notice, one says it."""
+        try:
+            os.eventfd_read(self._export_fd)
+        except BlockingIOError:
+            return False
+        return True
+
+    def give_the_word(self) -> None:
+        os.eventfd_write(self._export_fd, 1)
+
+    # ---- The relay --------------------------------------------------------------
 
     def wake_relay(self) -> None:
         os.eventfd_write(self.wake_fd, 1)

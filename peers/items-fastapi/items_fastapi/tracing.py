@@ -22,6 +22,7 @@ from . import SERVICE, VERSION
 from .logs import log
 from .metrics import SPANS_DROPPED, SPANS_EXPORTED
 from .settings import Settings
+from .shared import Shared
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _TRACESTATE_MAX = 512
@@ -40,20 +41,28 @@ _SAMPLERS = {
 class CountingExporter(SpanExporter):
     """Counts what arrives and what is lost, and says so when that changes, not each time."""
 
-    def __init__(self, inner: SpanExporter):
-        self._inner, self._well = inner, True
+    def __init__(self, inner: SpanExporter, shared: Shared):
+        self._inner, self._shared = inner, shared
+        self._well, self._has_the_word = True, False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = self._inner.export(spans)
         well = result is SpanExportResult.SUCCESS
         counter = SPANS_EXPORTED if well else SPANS_DROPPED.labels("export_failed")
         counter.inc(len(spans))
-        if well and not self._well:
-            log.info("spans are exported again")
-        elif self._well and not well:
-            log.warning("spans can't be exported")
-        self._well = well
+        if well is not self._well:
+            self._say(well)
         return result
+
+    def _say(self, well: bool) -> None:
+        self._well = well
+        if not well and self._shared.take_the_word():
+            self._has_the_word = True
+            log.warning("spans can't be exported")
+        elif well and self._has_the_word:
+            self._has_the_word = False
+            self._shared.give_the_word()
+            log.info("spans are exported again")
 
     def shutdown(self) -> None:
         self._inner.shutdown()
@@ -76,7 +85,8 @@ def _exporter(settings: Settings) -> SpanExporter:
         endpoint=settings.traces_endpoint,
         certificate_file=settings.otel_exporter_otlp_certificate or None,
         headers={name.strip(): unquote(value.strip()) for name, value in pairs},
-        timeout=settings.otel_exporter_otlp_timeout / 1000,
+        # The SDK's is for all tries together.
+        timeout=min(settings.otel_exporter_otlp_timeout, settings.otel_bsp_export_timeout) / 1000,
         compression=Compression.Gzip if packed else Compression.NoCompression)
 
 
@@ -95,13 +105,13 @@ def _resource(settings: Settings, service_pid: int) -> Resource:
 class Tracing:
     """The tracer of one process. Opened after the fork, for it has a thread."""
 
-    def __init__(self, settings: Settings, service_pid: int):
+    def __init__(self, settings: Settings, shared: Shared):
         sampler = _SAMPLERS[settings.otel_traces_sampler](settings.otel_traces_sampler_arg)
-        self._provider = TracerProvider(sampler, _resource(settings, service_pid),
+        self._provider = TracerProvider(sampler, _resource(settings, shared.service_pid),
                                         shutdown_on_exit=False)
         if settings.traces_endpoint:
             self._provider.add_span_processor(CountingProcessor(
-                CountingExporter(_exporter(settings)),
+                CountingExporter(_exporter(settings), shared),
                 max_queue_size=settings.otel_bsp_max_queue_size,
                 schedule_delay_millis=settings.otel_bsp_schedule_delay,
                 max_export_batch_size=min(settings.otel_bsp_max_export_batch_size,

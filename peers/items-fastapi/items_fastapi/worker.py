@@ -62,7 +62,7 @@ def run_relay(settings: Settings, shared: Shared, index: int) -> int:
 async def _relay(settings: Settings, shared: Shared, index: int) -> None:
     _follow_parent(shared)
     _hear_levels()
-    tracing = Tracing(settings, shared.service_pid)
+    tracing = Tracing(settings, shared)
     relay = Relay(settings, shared, tracing.tracer)
     work = asyncio.create_task(_migrated_relay(settings, relay))
 
