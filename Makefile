@@ -5,9 +5,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 NAME ?=
+FROM ?=
 
 .PHONY: help setup build run demo test unit integration check contract format sanitize tsan fuzz bench \
-	docs-page new-service clean distclean
+	docs-page new-service up down status logs backup restore clean distclean
 
 help:        ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +60,24 @@ docs-page:   ## Fetch the parts of the docs page again.
 
 new-service: ## Make a third service: make new-service NAME=orders
 	@tools/new-service $(NAME)
+
+up:          ## Start the whole platform in containers; makes its secrets first.
+	@tools/platform up
+
+down:        ## Stop the platform; its data stays.
+	@tools/platform down
+
+status:      ## Say what of the platform is up and healthy, and where it is reached.
+	@tools/platform status
+
+logs:        ## Follow the platform's log lines.
+	@tools/platform logs
+
+backup:      ## Copy the platform's databases into .trunnion/backups/.
+	@tools/platform backup
+
+restore:     ## Put the databases back from the latest copy, or make restore FROM=folder.
+	@tools/platform restore $(FROM)
 
 clean:       ## Remove what was built.
 	@rm -rf build build-asan build-tsan build-fuzz
