@@ -1,6 +1,7 @@
 """The command line: without an argument it runs until SIGTERM or SIGINT."""
 
 import asyncio
+import http.client
 import sys
 
 import asyncpg
@@ -8,10 +9,11 @@ import asyncpg
 from . import SERVICE, VERSION, logs, migrations
 from .settings import Misconfigured, Settings, allowed_values, masked, read_settings
 
-EX_OK, EX_USAGE, EX_SOFTWARE, EX_CONFIG = 0, 64, 70, 78
+EX_OK, EX_FAILURE, EX_USAGE, EX_SOFTWARE, EX_CONFIG = 0, 1, 64, 70, 78
 USAGE = f"""{SERVICE} {VERSION}: A catalogue of items that announces its changes.
 
-Usage: {SERVICE} [--help | --version | --openapi | --asyncapi | --check-config | --migrate]
+Usage: {SERVICE} [--help | --version | --openapi | --asyncapi | --check-config | --migrate |
+ --health]
 
 Without an argument it runs until SIGTERM or SIGINT.
   --help          this text
@@ -20,6 +22,7 @@ Without an argument it runs until SIGTERM or SIGINT.
   --asyncapi      print the AsyncAPI document
   --check-config  print the configuration, without secrets, or what is wrong with it
   --migrate       apply the migrations and end
+  --health        ask the service that runs with this configuration whether it is ready
 
 It is configured by environment variables. Instead of any X, X_FILE may name a file that
 holds the value. One that is set to nothing counts as not set; what holds then stands in
@@ -64,6 +67,20 @@ def serve(settings: Settings) -> int:
     return supervisor.run()
 
 
+def is_ready(settings: Settings) -> int:
+    """Asks the service that runs with this configuration, for containers without a client."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    connection = http.client.HTTPConnection(host, settings.port, timeout=2)
+    try:
+        connection.request("GET", "/readyz")
+        answer = connection.getresponse()
+        ready, said = answer.status == 200, answer.read().decode()
+    except (OSError, http.client.HTTPException) as error:
+        ready, said = False, f"{SERVICE}: no answer: {error}"
+    print(said, file=sys.stdout if ready else sys.stderr)
+    return EX_OK if ready else EX_FAILURE
+
+
 def with_settings(argument: str) -> int:
     try:
         settings = read_settings()
@@ -75,7 +92,8 @@ def with_settings(argument: str) -> int:
         for name in Settings.model_fields:
             print(f"{name.upper()}={masked(name, getattr(settings, name))}")
         return EX_OK
-    return apply_migrations(settings) if argument == "--migrate" else serve(settings)
+    actions = {"--migrate": apply_migrations, "--health": is_ready}
+    return actions.get(argument, serve)(settings)
 
 
 def main(arguments: list[str]) -> int:
@@ -86,7 +104,7 @@ def main(arguments: list[str]) -> int:
             print(f"{SERVICE} {VERSION}")
         case ["--openapi" | "--asyncapi" as wanted]:
             show_document(f"{wanted.removeprefix('--')}.json")
-        case [] | ["--check-config"] | ["--migrate"]:
+        case [] | ["--check-config" | "--migrate" | "--health"]:
             return with_settings(arguments[0] if arguments else "")
         case _:
             print(USAGE, file=sys.stderr)

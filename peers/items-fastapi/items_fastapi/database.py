@@ -23,6 +23,7 @@ from .settings import Settings
 CONNECT_TIMEOUT_S = 5
 PROBE_TIMEOUT_S = 2
 TRIES_MAX = 3
+SLOW_S = 0.5
 T = TypeVar("T")
 
 _LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError,
@@ -85,6 +86,8 @@ class Session:
             raise
         finally:
             took = time.perf_counter() - began
+            if took >= SLOW_S:
+                log.warning("slow query", query=query.name, duration_ms=round(1000 * took, 3))
             QUERY_SECONDS.labels(query.name).observe(took, _exemplar(span))
             span.end()
 

@@ -14,14 +14,17 @@ import structlog
 from . import SERVICE, VERSION
 
 LEVELS = {"debug": 10, "info": 20, "warn": 30, "error": 40}
+_OF_THE_REQUEST = ("request_id", "trace_id", "span_id")
 _current = {"level": LEVELS["info"]}
 log = structlog.get_logger()
 
 
 def _members(_logger, method: str, event: dict) -> dict:
     level = {"warning": "warn", "exception": "error", "critical": "error"}.get(method, method)
-    return {"timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"), "level": level,
-            "message": event.pop("event"), "service": SERVICE, "version": VERSION} | event
+    first = {"timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"), "level": level,
+             "message": event.pop("event"), "service": SERVICE, "version": VERSION}
+    first |= {name: event.pop(name) for name in _OF_THE_REQUEST if name in event}
+    return first | event
 
 
 def _filter(_logger, method: str, event: dict) -> dict:
@@ -60,6 +63,7 @@ def set_up(level: str) -> None:
     logging.getLogger("uvicorn.access").disabled = True
 
 
-def shift_level(steps: int) -> None:
-    """SIGUSR1 makes the log say more, SIGUSR2 less."""
+def shift_level(steps: int) -> str:
+    """SIGUSR1 makes the log say more, SIGUSR2 less. Returns the level that holds now."""
     _current["level"] = min(40, max(10, _current["level"] + 10 * steps))
+    return next(name for name, number in LEVELS.items() if number == _current["level"])

@@ -139,9 +139,10 @@ class Supervisor:
         self._fork(index)
 
     def _pass_on(self, number: int) -> None:
-        shift_level(-1 if number == signal.SIGUSR1 else 1)
+        level = shift_level(-1 if number == signal.SIGUSR1 else 1)
         for pid in self._children:
             os.kill(pid, number)
+        log.warning("log level changed", to=level)
 
     # ---- Stopping -----------------------------------------------------------------------
 
