@@ -1,6 +1,6 @@
 // The HTTP side: Fastify, and the plugins that make the contract of it. Each has one idea.
 
-import Fastify from 'fastify'
+import Fastify, { LogController } from 'fastify'
 import { clientErrorHandler } from './http/raw.js'
 import { Paths, pathOf, withoutHost } from './http/paths.js'
 import cors from './plugins/cors.js'
@@ -25,8 +25,8 @@ export async function buildApp (options) {
   const atHand = new WeakMap() // The request that a connection is at.
   const app = Fastify({
     loggerInstance: log,
-    disableRequestLogging: true,
-    requestIdLogLabel: 'request_id',
+    // The one line of a request is written in plugins/requests.js.
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     genReqId: requestId,
     bodyLimit: Math.max(config.BODY_BYTES_MAX, 1),
     keepAliveTimeout: config.IDLE_TIMEOUT_MS,

@@ -105,14 +105,15 @@ async function listen (parts) {
     config, log, ...rest, database: databases.app, readiness: () => readiness.read()
   })
   try {
-    await app.listen({ host: config.HOST, port: config.PORT, listenTextResolver: () => '' })
+    await app.listen({ host: config.HOST, port: config.PORT, listenTextResolver: saysWhere })
   } catch (error) {
     log.error({ host: config.HOST, port: config.PORT, reason: error.message }, "can't listen")
     return null
   }
-  log.info({ host: config.HOST, port: app.server.address().port, workers: 1 }, 'listening')
   return app
 }
+
+const saysWhere = (address) => `listening at ${address}`
 
 /** Tries until the tables are there; gives up only when it is told to stop. */
 async function migratePatiently ({ config, log, readiness }, stopping) {

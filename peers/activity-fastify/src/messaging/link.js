@@ -83,6 +83,7 @@ export class Link extends EventEmitter {
     this.#connection = connection
     const ended = endOf(connection)
     try {
+      this.#stopping.signal.throwIfAborted() // It was stopped meanwhile.
       const channel = await Promise.race([connection.createConfirmChannel(), failWith(ended)])
       watchChannel(channel, connection)
       this.#watch(connection, channel)

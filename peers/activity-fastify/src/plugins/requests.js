@@ -17,7 +17,7 @@ const ACTOR_MAX = 256
 /** The client's name for the request, if it is one; else one of ours. */
 export function requestId (raw) {
   const given = raw.headers['x-request-id']
-  return REQUEST_ID.test(given) ? given : uuidv7()
+  return given !== undefined && REQUEST_ID.test(given) ? given : uuidv7()
 }
 
 const ids = new RandomIdGenerator()
