@@ -14,6 +14,8 @@ const { createCollectionJsonFromPathname } =
   load(path.join(modules, "node_modules/@usebruno/cli/src/utils/collection.js"));
 const { parseEnvironment } = load("@usebruno/filestore");
 
+const END = '})().catch((fault) => pm.test("the script came to its end", () => { throw fault; }));';
+
 function write(name, value) {
   fs.mkdirSync(postman, { recursive: true });
   fs.writeFileSync(path.join(postman, name), JSON.stringify(value, null, 2) + "\n");
@@ -38,7 +40,7 @@ function mend(item) {
   if (parts.length) parts.push(parts.pop().split("?")[0]);
   for (const { script } of item.event || []) {
     if (script.exec.some((line) => line.includes("await "))) {
-      script.exec = ["(async () => {", ...script.exec, "})();"];
+      script.exec = ["(async () => {", ...script.exec, END];
     }
   }
 }
