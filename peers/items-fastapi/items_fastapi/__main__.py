@@ -2,6 +2,8 @@
 
 import asyncio
 import http.client
+import os
+import platform
 import sys
 
 import asyncpg
@@ -58,6 +60,7 @@ def apply_migrations(settings: Settings) -> int:
 def serve(settings: Settings) -> int:
     from .supervisor import Supervisor
 
+    logs.log.info("starting", pid=os.getpid(), python=platform.python_version())
     try:
         supervisor = Supervisor(settings)
     except OSError as error:
@@ -76,7 +79,7 @@ def is_ready(settings: Settings) -> int:
         answer = connection.getresponse()
         ready, said = answer.status == 200, answer.read().decode()
     except (OSError, http.client.HTTPException) as error:
-        ready, said = False, f"{SERVICE}: no answer: {error}"
+        ready, said = False, f"{SERVICE}: http://{host}:{settings.port}/readyz: {error}"
     print(said, file=sys.stdout if ready else sys.stderr)
     return EX_OK if ready else EX_FAILURE
 

@@ -45,8 +45,8 @@ async def until_migrated(settings: Settings, health: Health | None = None) -> No
             why = str(error) if isinstance(error, migrations.NotYet) else reason(error)
         if health is not None:
             health.waits_for = why
-        if why != told:
-            log.warning("database is down; trying to connect", detail=why)
+            if why != told:
+                log.warning("waiting for the database", reason=why)
             told = why
         await asyncio.sleep(wait_s)
         wait_s = min(RETRY_MAX_S, wait_s * 1.5)

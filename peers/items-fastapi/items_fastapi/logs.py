@@ -1,17 +1,23 @@
 """The log: one JSON object a line on standard output.
 
+Nobody waits for who reads it: what can't be written now is written with the next line, and beyond a
+limit dropped and counted.
+
 What concerns a request (its id, trace and span) is bound to the context of its task, so that every
 line written on its behalf names them.
 """
 
 import logging
-import sys
+import os
+import select
+from collections import deque
 from datetime import UTC, datetime
 
 import orjson
 import structlog
 
 from . import SERVICE, VERSION
+from .metrics import LOG_DROPPED
 
 LEVELS = {"debug": 10, "info": 20, "warn": 30, "error": 40}
 _OF_THE_REQUEST = ("request_id", "trace_id", "span_id")
@@ -38,6 +44,40 @@ def _render(_logger, _method: str, event: dict) -> bytes:
     return orjson.dumps(event, default=str)
 
 
+class _Output:
+    """Writes where a write does not wait: a pipe that is ready takes this much at least."""
+
+    PIECE, PENDING_MAX = select.PIPE_BUF, 10_000
+
+    def __init__(self, fd: int):
+        self._fd, self._pending = fd, deque()
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLOUT)
+
+    def msg(self, line: bytes) -> None:
+        if len(self._pending) == self.PENDING_MAX:
+            LOG_DROPPED.inc()
+            return
+        self._pending.append(line + b"\n")
+        try:
+            while self._pending and self._is_ready():
+                os.write(self._fd, self._piece())
+        except OSError:
+            self._pending.clear()  # The reader is gone, and the service goes on.
+
+    def _is_ready(self) -> bool:
+        return any(event & select.POLLOUT for _, event in self._poll.poll(0))
+
+    def _piece(self) -> bytes:
+        """One line, or as many as fit; a longer one by itself."""
+        piece = self._pending.popleft()
+        while self._pending and len(piece) + len(self._pending[0]) <= self.PIECE:
+            piece += self._pending.popleft()
+        return piece
+
+    log = debug = info = warn = warning = error = critical = exception = fatal = msg
+
+
 class _FromLibraries(logging.Handler):
     """What libraries say to the standard logging."""
 
@@ -49,11 +89,12 @@ class _FromLibraries(logging.Handler):
 
 def set_up(level: str) -> None:
     _current["level"] = LEVELS[level]
+    output = _Output(1)
     structlog.configure(
         processors=[_filter, structlog.contextvars.merge_contextvars,
                     structlog.processors.format_exc_info, _members, _render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
-        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
+        logger_factory=lambda *_: output,
         cache_logger_on_first_use=True)
     logging.basicConfig(handlers=[_FromLibraries()], level=logging.WARNING, force=True)
     # Our own lines say what these would, once and with what it concerns.

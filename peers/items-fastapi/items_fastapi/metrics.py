@@ -40,6 +40,9 @@ PENDING = Gauge("trunnion_outbox_pending",
                 "Events that wait to be published, counted up to 100000.", registry=REGISTRY)
 OLDEST_AGE = Gauge("trunnion_outbox_oldest_age", "How long the oldest event has waited.",
                    unit="seconds", registry=REGISTRY)
+LOG_DROPPED = Counter("trunnion_log_dropped",
+                      "Log lines dropped because nobody read standard output fast enough.",
+                      registry=REGISTRY)
 SPANS_EXPORTED = Counter("trunnion_spans_exported", "Spans that the collector has taken.",
                          registry=REGISTRY)
 SPANS_DROPPED = Counter("trunnion_spans_dropped", "Spans that were lost, by the reason.",

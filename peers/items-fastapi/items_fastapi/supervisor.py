@@ -25,6 +25,7 @@ _HEARD = {*_STOPS, *_LEVELS, signal.SIGCHLD}
 FILES_BESIDES = 256
 BACKLOG = 2048
 RESTART_AFTER_S = 0.5
+SAME_REQUEST_S = 0.1  # A terminal signals the whole group, and a wrapper in it once more.
 EX_SOFTWARE = 70
 
 
@@ -61,6 +62,7 @@ class Supervisor:
         self._relay = settings.workers  # The index after the workers'.
         self._children: dict[int, int] = {}  # By process id: the index.
         self._refused = False
+        self._second_counts_from = float("inf")
 
     def run(self) -> int:
         signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
@@ -142,7 +144,7 @@ class Supervisor:
         level = shift_level(-1 if number == signal.SIGUSR1 else 1)
         for pid in self._children:
             os.kill(pid, number)
-        log.warning("log level changed", to=level)
+        getattr(log, level)("log level changed", log_level=level)
 
     # ---- Stopping -----------------------------------------------------------------------
 
@@ -150,7 +152,8 @@ class Supervisor:
         began = time.monotonic()
         log.info("stopping", signal=why.name, drain_timeout_ms=self._settings.drain_timeout_ms)
         self._shared.drain()
-        time.sleep(self._settings.readiness_delay_ms / 1000)
+        self._second_counts_from = began + SAME_REQUEST_S
+        self._wait(began + self._settings.readiness_delay_ms / 1000)
         self._end(range(self._relay), self._settings.drain_timeout_ms / 1000 + 2)
         self._end([self._relay], 5)
         log.info("stopped", after_ms=round(1000 * (time.monotonic() - began)))
@@ -165,8 +168,19 @@ class Supervisor:
                 log.error("a process didn't end")
                 self._signal(indexes, signal.SIGKILL)
                 deadline += 5
-            signal.sigtimedwait({signal.SIGCHLD}, 0.05)
+            self._wait(time.monotonic() + 0.05, for_children=True)
             self._reap()
+
+    def _wait(self, until: float, for_children: bool = False) -> None:
+        """Until then, or a child has ended; a second signal ends everything at once."""
+        heard = {*_STOPS, signal.SIGCHLD} if for_children else {*_STOPS}
+        while (left := until - time.monotonic()) > 0:
+            found = signal.sigtimedwait(heard, left)
+            if found is not None and found.si_signo == signal.SIGCHLD:
+                return
+            if found is not None and time.monotonic() > self._second_counts_from:
+                self._signal(range(self._relay + 1), signal.SIGKILL)
+                os._exit(128 + found.si_signo)
 
     def _running(self, indexes) -> list[int]:
         return [pid for pid, index in self._children.items() if index in indexes]
