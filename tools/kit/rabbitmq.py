@@ -32,13 +32,18 @@ default_pass = {password}
 loopback_users = none
 log.file.level = info
 log.console = false
-# No management plugin is there to read them.
+# No management plugin is there to read them; the one of metrics sets this for itself.
 collect_statistics = none
 vm_memory_high_watermark.absolute = 1GB
 disk_free_limit.absolute = 50MB
 # The quorum queues' write-ahead log; half a gigabyte by default.
 raft.wal_max_size_bytes = 67108864
 """
+_METRICS_CONFIG = """\
+prometheus.tcp.ip = {host}
+prometheus.tcp.port = {port}
+"""
+_METRICS_PLUGIN = "rabbitmq_prometheus"
 _ROLE = "trunnion"
 # In an application's resource file; the word may have a prefix, as in included_applications.
 _APPLICATIONS = re.compile(r"applications\s*,\s*\[(.*?)\]", re.DOTALL)
@@ -59,6 +64,7 @@ class Rabbit:
         self.node = f"{name}@localhost"
         self.process, self.epmd = process, epmd
         self.user = user()
+        self.metrics_port: int | None = None  # Set before a start: then its own metrics are there.
 
     def running(self) -> bool:
         return self.process is not None and self.process.alive()
@@ -137,8 +143,10 @@ class Rabbit:
     def _write_files(self) -> None:
         config = _CONFIG.format(host=LOOPBACK, port=self.ports["amqp"], user=_ROLE,
                                 password=self.password)
+        if self.metrics_port is not None:
+            config += _METRICS_CONFIG.format(host=LOOPBACK, port=self.metrics_port)
         self._write("rabbitmq.conf", config)
-        self._write("enabled_plugins", "[].\n")
+        self._write("enabled_plugins", f"[{', '.join(self._plugins())}].\n")
         self._write("rabbitmq-env.conf", "# The machine's own settings are not for this broker.\n")
         cookie = self.home / ".erlang.cookie"
         if not cookie.exists():
@@ -152,7 +160,7 @@ class Rabbit:
             os.chown(path, self.user.uid, self.user.gid)
 
     def _link_programs(self) -> None:
-        """An installation of links that holds the broker and no plugin.
+        """An installation of links that holds the broker, and no plugin that it is not to run.
 
         Erlang looks for each of a thousand modules in each application's folder, and with the
         seventy of a whole installation that is more than half of the time a start takes.
@@ -161,8 +169,11 @@ class Rabbit:
         shutil.rmtree(links, ignore_errors=True)
         (links / "plugins").mkdir(parents=True)
         (links / "bin").symlink_to(PROGRAMS)
-        for application in _broker_applications():
+        for application in _applications(["rabbit", *self._plugins()]):
             (links / "plugins" / application.name).symlink_to(application)
+
+    def _plugins(self) -> list[str]:
+        return [] if self.metrics_port is None else [_METRICS_PLUGIN]
 
     def _env(self) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items()
@@ -210,12 +221,12 @@ def _await_listener(port: int, seconds: float = 5) -> None:
     raise RabbitError(f"nothing listens on port {port}, where RabbitMQ's epmd should")
 
 
-def _broker_applications() -> list[Path]:
-    """The folders of the Erlang applications that the broker needs, by their own word."""
+def _applications(wanted: list[str]) -> list[Path]:
+    """The folders of these Erlang applications and of those that they need, by their own word."""
     installed = {}
     for app_file in PROGRAMS.parent.glob("lib/rabbitmq_server-*/plugins/*/ebin/*.app"):
         installed[app_file.stem] = app_file
-    needed, queue = set(), ["rabbit"]
+    needed, queue = set(), list(wanted)
     while queue:
         name = queue.pop()
         if name not in needed and name in installed:  # The others are Erlang's own.
