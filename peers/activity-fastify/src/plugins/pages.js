@@ -7,7 +7,8 @@ import { asyncapi, openapi } from '../contract/contract.js'
 import { Problem, TYPES } from '../problems.js'
 import { metricsPage } from '../telemetry/metrics.js'
 
-const OPENMETRICS = 'application/openmetrics-text'
+const METRICS_TYPES = ['text/plain', 'application/openmetrics-text; version=1.0.0',
+  'application/openmetrics-text']
 const PAGE = { config: { page: true } }
 
 // The page asks nobody but this service, and is held to that.
@@ -50,8 +51,8 @@ async function health (app, { service, state, readiness }) {
 
 async function metrics (app, { metrics }) {
   app.get('/metrics', PAGE, async (request, reply) => {
-    const wanted = request.accepts().type(['text/plain', OPENMETRICS])
-    const page = await metricsPage(metrics.registry, wanted === OPENMETRICS)
+    const wanted = request.accepts().type(METRICS_TYPES) || METRICS_TYPES[0]
+    const page = await metricsPage(metrics.registry, wanted !== METRICS_TYPES[0])
     return reply.header('Cache-Control', 'no-store').type(page.type).send(page.text)
   })
 }
