@@ -68,7 +68,7 @@ async def _start(app: FastAPI, settings: Settings) -> None:
 
 async def _answer(request: Request, error: Exception) -> Response:
     context = context_of(request)
-    return as_problem(error).response(context.path, context.request_id)
+    return as_problem(error, context).response(context.path, context.request_id)
 
 
 def create_app(settings: Settings, shared: Shared, index: int = 0) -> FastAPI:

@@ -3,9 +3,11 @@
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from .context import RequestContext
 from .database import Busy, Unavailable, Unknown, Violated
 from .faults import problem_of
 from .logs import log
+from .models import LIST_PATH
 from .problems import (BAD_REQUEST, CONFLICT, GATEWAY_TIMEOUT, INTERNAL_ERROR, KEY_IN_USE,
                        NOT_FOUND, SKU_TAKEN, VALIDATION_FAILED, Problem, busy)
 from .problems import UNAVAILABLE as SERVICE_UNAVAILABLE
@@ -15,12 +17,12 @@ _OF_CONSTRAINTS = {"items_sku_key": SKU_TAKEN}
 _IMPOSSIBLE_VALUES = ("23502", "23514")  # Not null, check: the client's to mend.
 
 
-def as_problem(error: Exception) -> Problem:
+def as_problem(error: Exception, context: RequestContext) -> Problem:
     match error:
         case Problem():
             return error
         case RequestValidationError():
-            return problem_of(error)
+            return problem_of(error, lists=context.path == LIST_PATH and context.method != "POST")
         case Violated():
             return _violation(error)
         case Busy(on_key=True):

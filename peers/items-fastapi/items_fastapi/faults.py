@@ -28,9 +28,11 @@ _RULES = {"body": _rules(ItemNew), "query": _rules(ListQuery),
           "path": {"id": {"type": "string", "format": "uuid"}}}
 
 
-def problem_of(error: RequestValidationError) -> Problem:
+def problem_of(error: RequestValidationError, lists: bool) -> Problem:
+    """`lists`: the operation takes the parameters of a list."""
     errors = sorted(error.errors(), key=lambda fault: _ORDER.index(fault["loc"][0]))
-    listed = [_member(fault) for fault in errors[:LISTED_MAX]]
+    of_query = "q" if lists else ""  # Beside those that every list has.
+    listed = [_member(fault, of_query) for fault in errors[:LISTED_MAX]]
     n = len(errors)
     if n > len(listed):
         detail = f"{n} values are not valid; {len(listed)} of them are listed."
@@ -39,9 +41,9 @@ def problem_of(error: RequestValidationError) -> Problem:
     return Problem(VALIDATION_FAILED, detail, errors=listed)
 
 
-def _member(fault: dict) -> dict[str, str]:
+def _member(fault: dict, of_query: str) -> dict[str, str]:
     where, *path = fault["loc"]
-    detail = _detail(where, path, fault)
+    detail = _detail(where, path, fault, of_query)
     if where == "body":
         return {"pointer": _pointer(path), "detail": detail}
     name = _shown(str(path[0]).removesuffix(AGAIN), NAME_SHOWN_MAX)
@@ -53,12 +55,12 @@ def _pointer(path: Sequence[str | int]) -> str:
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
 
 
-def _detail(where: str, path: list, fault: dict) -> str:
+def _detail(where: str, path: list, fault: dict, of_query: str) -> str:
     if fault["type"] == "extra_forbidden":
         if str(path[0]).endswith(AGAIN):
             return "is given twice"
-        known = f"; known are {', '.join(_RULES[where])}" if where == "body" else ""
-        return f"is unknown{known}"
+        known = ", ".join(_RULES["body"]) if where == "body" else of_query
+        return f"is unknown; {f'known are {known}' if known else 'none are known'}"
     if fault["type"] == "cursor":
         return fault["msg"]
     allowed = describe(_RULES[where][path[0]]) if path else "an object"

@@ -14,6 +14,7 @@ from .cursors import read_cursor
 
 LIST_PATH = f"{API_PREFIX}/items"
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+INT64 = {"format": "int64"}
 WHOLE_AS_REAL_MAX = 2**53  # Beyond it a double may already have been rounded.
 
 
@@ -39,9 +40,11 @@ Id = Annotated[UUID, BeforeValidator(_canonical)]
 Sku = Annotated[str, Field(pattern=r"^[A-Z0-9-]{3,32}$", description="Unique in the catalogue.",
                            examples=["BOLT-M8"])]
 Name = Annotated[str, Field(min_length=1, max_length=120, examples=["Bolt M8 x 40"])]
-PriceCents = Annotated[int, Field(ge=0, le=100_000_000, examples=[125]), BeforeValidator(_whole)]
+PriceCents = Annotated[int, Field(ge=0, le=100_000_000, examples=[125], json_schema_extra=INT64),
+                       BeforeValidator(_whole)]
 Description = Annotated[str, Field(max_length=2000, examples=["Zinc-plated, with nut."])]
-Time = Annotated[datetime, PlainSerializer(format_time, return_type=str, when_used="json")]
+Time = Annotated[datetime, PlainSerializer(format_time, return_type=str, when_used="json"),
+                 WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
 class _Sent(BaseModel):
@@ -70,9 +73,10 @@ class Item(BaseModel):
     id: UUID
     sku: str
     name: str
-    price_cents: int
+    price_cents: Annotated[int, Field(json_schema_extra=INT64)]
     description: str | None = None
-    version: Annotated[int, Field(description="Counts the changes; the ETag.")]
+    version: Annotated[int, Field(description="Counts the changes; the ETag.",
+                                  json_schema_extra=INT64)]
     created_at: Time
     updated_at: Time
 
@@ -114,7 +118,8 @@ def _given(value: Any) -> UUID:
     return key
 
 
-Cursor = Annotated[UUID, BeforeValidator(_given), WithJsonSchema({"type": "string"})]
+Cursor = Annotated[UUID, BeforeValidator(_given), WithJsonSchema(
+    {"type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9_-]+$"})]
 
 
 class ListQuery(_Query):

@@ -38,7 +38,7 @@ class LimitsMiddleware:
         except Exception as error:
             if started:
                 raise
-            problem = as_problem(error)
+            problem = as_problem(error, context)
             await problem.response(context.path, context.request_id)(scope, receive, send)
 
     async def _limited(self, context: RequestContext, scope: Scope, receive: Receive,
