@@ -241,6 +241,12 @@ def test_what_the_settings_take_from_the_environment_is_given():
     assert used and used <= set(given)
 
 
+def test_with_tls_grafana_is_told_that_its_address_is_another():
+    tls = load(PLATFORM / "traefik" / "compose.tls.yaml")["services"]["grafana"]["environment"]
+    assert tls["SCHEME"] == "https" and "HTTPS_PORT" in tls["PORT_SUFFIX"]
+    assert tls["GF_SECURITY_COOKIE_SECURE"] == "true"
+
+
 def test_every_secret_of_grafana_is_a_file_that_is_declared():
     grafana = load(GRAFANA / "compose.yaml")["services"]["grafana"]
     files = {value.removeprefix("/run/secrets/") for name, value in grafana["environment"].items()
