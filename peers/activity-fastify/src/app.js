@@ -26,7 +26,9 @@ export async function buildApp (options) {
   const app = Fastify({
     loggerInstance: log,
     // The one line of a request is written in plugins/requests.js.
-    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
+    logController: new LogController({
+      disableRequestLogging: true, requestIdLogLabel: 'request_id'
+    }),
     genReqId: requestId,
     bodyLimit: Math.max(config.BODY_BYTES_MAX, 1),
     keepAliveTimeout: config.IDLE_TIMEOUT_MS,

@@ -1,6 +1,8 @@
 // Readiness: the database is needed; a broker that is away only degrades, since what is to be sent
 // waits in the outbox.
 
+import { reasonOf } from './database/errors.js'
+
 const PROBE = { name: 'trunnion_probe', text: 'SELECT 1' }
 const PROBE_TIMEOUT_MS = 1000
 const FRESH_MS = 100
@@ -61,7 +63,7 @@ export class Readiness {
     const timeout = new Promise((resolve) => {
       timer = setTimeout(() => resolve('no answer in time'), PROBE_TIMEOUT_MS)
     })
-    const answer = this.#database.read(PROBE, []).then(() => '', (error) => error.message || error.code)
+    const answer = this.#database.read(PROBE, []).then(() => '', reasonOf)
     const fault = await Promise.race([answer, timeout])
     clearTimeout(timer)
     return fault

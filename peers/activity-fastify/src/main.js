@@ -27,7 +27,8 @@ const documentText = (document) => `${JSON.stringify(document, null, 2)}\n`
 function configured (purpose) {
   const { config, faults } = loadConfig(process.env, purpose)
   if (faults.length === 0) return config
-  for (const { name, detail } of faults) process.stderr.write(`${SERVICE.name}: ${name}: ${detail}\n`)
+  const lines = faults.map(({ name, detail }) => `${SERVICE.name}: ${name}: ${detail}\n`)
+  process.stderr.write(lines.join(''))
   process.exit(EX_CONFIG)
 }
 

@@ -39,8 +39,8 @@ export const TYPES = {
   'idempotency-key-reused': type(422, 'The Idempotency-Key was used for another request.',
     'The key belongs to a request with another body or query. Use a new key for a new request.'),
   'validation-failed': type(422, 'The request has values that are not valid.',
-    'The member errors lists all of them, each with its place: a JSON Pointer into the body, or the' +
-    ' name of a parameter.'),
+    'The member errors lists all of them, each with its place: a JSON Pointer into the body, or' +
+    ' the name of a parameter.'),
   'header-fields-too-large': type(431, 'The header is too large.',
     'The fields of the header together are longer than the service reads.'),
   'internal-error': type(500, 'The service failed.',
@@ -80,6 +80,9 @@ export class Problem extends Error {
 
 export const busy = (slug, retryAfterS, detail) =>
   new Problem(slug, detail, { headers: { 'Retry-After': String(retryAfterS) } })
+
+export const methodNotAllowed = (allow) =>
+  new Problem('method-not-allowed', `This path takes ${allow}.`, { headers: { Allow: allow } })
 
 /** All that is wrong with a request's values. */
 export function invalid (errors) {

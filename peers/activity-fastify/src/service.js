@@ -1,7 +1,7 @@
 // From the first listening socket to the last log line.
 //
-// Start: the socket (health answers from here on), migrations, then routes, relay and consumer. Stop:
-// readiness off, requests, messages, what is left in the outbox, each within its part of
+// Start: the socket (health answers from here on), migrations, then routes, relay and consumer.
+// Stop: readiness off, requests, messages, what is left in the outbox, each within its part of
 // DRAIN_TIMEOUT_MS. What is cut off at its end was not acknowledged to anybody, so nothing that was
 // promised is lost, and the exit status is 0 all the same.
 

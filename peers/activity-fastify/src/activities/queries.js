@@ -49,7 +49,8 @@ export const insertActivity = {
       INSERT INTO activities (event_id, type, item_id, source_service, correlation_id, occurred_at)
       SELECT m.event_id, m.type, m.item_id, m.source_service, m.correlation_id, m.occurred_at
       FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[])
-        WITH ORDINALITY AS m (event_id, type, item_id, source_service, correlation_id, occurred_at, n)
+        WITH ORDINALITY
+        AS m (event_id, type, item_id, source_service, correlation_id, occurred_at, n)
       JOIN fresh ON fresh.message_id = m.event_id ORDER BY m.n
     )
     SELECT message_id FROM fresh`

@@ -35,7 +35,7 @@ function valueOf (name, variable, found, faults) {
 /** Undefined when the text is not allowed. */
 function parse (variable, text) {
   switch (variable.kind) {
-    case 'integer': return inRange(variable, /^-?(?:0|[1-9][0-9]*)$/.test(text) ? Number(text) : NaN)
+    case 'integer': return inRange(variable, isWhole(text) ? Number(text) : NaN)
     case 'real': return inRange(variable, isNumber(text) ? Number(text) : NaN)
     case 'boolean': return { true: true, 1: true, false: false, 0: false }[text]
     case 'choice': return variable.choices.includes(text) ? text : undefined
@@ -43,6 +43,7 @@ function parse (variable, text) {
   }
 }
 
+const isWhole = (text) => /^-?(?:0|[1-9][0-9]*)$/.test(text)
 const isNumber = (text) => /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/.test(text)
 
 function inRange ({ min, max }, number) {
@@ -55,7 +56,7 @@ function fitsText (variable, text) {
 
 // ---- Where a value comes from ----------------------------------------------
 
-/** Undefined: not set. Null: a fault that was told. One that is set to nothing counts as not set. */
+/** Undefined: not set. Null: a fault that was told. What is set to nothing counts as not set. */
 function findValue (environment, name, faults) {
   const value = environment[name] || undefined
   const path = environment[`${name}_FILE`] || undefined

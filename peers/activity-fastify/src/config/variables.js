@@ -1,6 +1,7 @@
 // The table of all variables: docs/guides/configuration.md as a program reads it.
 //
-// The same names, defaults and bounds as the service in C has, so that one environment serves either.
+// The same names, defaults and bounds as the service in C has, so that one environment serves
+// either.
 
 import os from 'node:os'
 import * as check from './checks.js'

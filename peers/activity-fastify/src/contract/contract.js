@@ -1,8 +1,8 @@
 // The contract, which comes first: the documents of the service, and the schemas of each operation.
 //
-// Routes name an operation; what it takes and what it answers with is read from the document that is
-// served. So a route and its documentation can't drift apart, and this implementation can't drift
-// from the one in C: both are held against the same files.
+// Routes name an operation; what it takes and what it answers with is read from the document that
+// is served. So a route and its documentation can't drift apart, and this implementation can't
+// drift from the one in C: both are held against the same files.
 
 import fs from 'node:fs'
 

@@ -1,7 +1,7 @@
 // The pool of connections, and named queries on it.
 //
-// A query's name is its prepared statement, its span and its label in the metrics. Times come as text
-// with all their microseconds, which a Date can't hold.
+// A query's name is its prepared statement, its span and its label in the metrics. Times come as
+// text with all their microseconds, which a Date can't hold.
 
 import pg from 'pg'
 import { context, SpanKind, trace } from '@opentelemetry/api'
@@ -57,7 +57,7 @@ export class Database {
     this.#attributes = attributesOf(config.DATABASE_URL)
   }
 
-  /** A query of its own; the rows. It is asked once more when its connection turns out to be lost. */
+  /** A query of its own; the rows. It is asked once more when its connection proves to be lost. */
   async read (query, values) {
     try {
       return await this.#run(this.#pool, query, values)
@@ -72,8 +72,8 @@ export class Database {
     return this.#run(this.#pool, query, values, spans)
   }
 
-  /** Runs work(run), where run(query, values) gives rows, in a transaction; commits unless it throws.
-   * What failed by bad luck, in a deadlock say, is tried again. */
+  /** Runs work(run), where run(query, values) gives rows, in a transaction, and commits unless it
+   * throws. What failed by bad luck, in a deadlock say, is tried again. */
   async transaction (work) {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -108,8 +108,7 @@ export class Database {
       const result = await on.query({ name: query.name, text: query.text, values })
       return result.rows
     } catch (error) {
-      const type = sqlStateOf(error) ?? (kindOf(error) === 'unavailable' ? 'connection_lost' : 'error')
-      for (const span of spans) failQuery(span, type, error)
+      for (const span of spans) failQuery(span, error)
       throw error
     } finally {
       const seconds = Number(process.hrtime.bigint() - began) / 1e9
@@ -179,10 +178,10 @@ async function rollBack (client) {
   }
 }
 
-function failQuery (span, type, error) {
+function failQuery (span, error) {
   const state = sqlStateOf(error)
   if (state !== undefined) span.setAttribute('db.response.status_code', state)
-  failSpan(span, type)
+  failSpan(span, state ?? (kindOf(error) === 'unavailable' ? 'connection_lost' : 'error'))
 }
 
 function attributesOf (databaseUrl) {

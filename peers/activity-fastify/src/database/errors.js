@@ -1,7 +1,7 @@
 // What went wrong in the database, in the words that the rest of the service thinks in.
 
-const UNAVAILABLE_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EPIPE', 'EHOSTUNREACH',
-  'ETIMEDOUT', 'EAI_AGAIN'])
+const UNAVAILABLE_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EPIPE',
+  'EHOSTUNREACH', 'ETIMEDOUT', 'EAI_AGAIN'])
 // Lost connections, rolled back transactions, lack of resources, objects in use, operators, system
 // errors; and a standby that has not been promoted yet.
 const MAY_PASS = /^(08|40|53|55|57|58|25006)/

@@ -1,8 +1,8 @@
 // Migrations: the steps of the database's schema, each applied once, whoever starts first.
 //
-// The bookkeeping is the one of the service in C, to the byte: the same table, the same checksums, the
-// same advisory lock. The applied ones must be the first of the list, name by name and checksum by
-// checksum: then every database of the service got its schema in the same order.
+// The bookkeeping is the one of the service in C, to the byte: the same table, the same checksums,
+// the same advisory lock. The applied ones must be the first of the list, name by name and checksum
+// by checksum: then every database of the service got its schema in the same order.
 
 import crypto from 'node:crypto'
 import fs from 'node:fs'
@@ -71,7 +71,8 @@ async function takeTurn (client) {
 function compare (migrations, i, applied) {
   const ours = migrations[i]
   if (!migrations.some(({ name }) => name === applied.name)) {
-    throw new MigrationsRefused(`migration ${applied.name} was applied to this database, but is gone`)
+    throw new MigrationsRefused(
+      `migration ${applied.name} was applied to this database, but is gone`)
   }
   if (ours.name !== applied.name) {
     throw new MigrationsRefused(

@@ -2,8 +2,8 @@
 //
 //     version (1), kind of key (1), key (8, big-endian), check (4), as base64url
 //
-// The check binds a cursor to its list, so that one of another list is refused. Both implementations
-// of the service write the same cursors: a client may turn its pages with either.
+// The check binds a cursor to its list, so that one of another list is refused. Both
+// implementations of the service write the same cursors: a client may turn its pages with either.
 
 import { hash64, wrap64 } from './hash.js'
 

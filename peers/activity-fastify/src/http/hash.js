@@ -1,5 +1,5 @@
-// The hash that cursors and the ids of nameless messages are made with, bit for bit as the service in
-// C has it: what one implementation gave out, the other has to know again.
+// The hash that cursors and the ids of nameless messages are made with, bit for bit as the service
+// in C has it: what one implementation gave out, the other has to know again.
 
 const MASK = 0xffffffffffffffffn
 const FACTOR = 0x9e3779b97f4a7c15n

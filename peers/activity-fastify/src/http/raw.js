@@ -1,9 +1,9 @@
-// Answers to what Node.js can't hand on as a request: not HTTP, too slow, too large. They are written
-// to the socket as any other problem looks, and the connection ends.
+// Answers to what Node.js can't hand on as a request: not HTTP, too slow, too large. They are
+// written to the socket as any other problem looks, and the connection ends.
 
 import http from 'node:http'
 import { v7 as uuidv7 } from 'uuid'
-import { Problem, PROBLEM_TYPE } from '../problems.js'
+import { Problem, PROBLEM_TYPE, methodNotAllowed } from '../problems.js'
 import { allowOf, pathOf } from './paths.js'
 
 const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) (\S+) HTTP\/1\.[01]\r?\n/
@@ -53,8 +53,7 @@ function ofMethod (line, path, paths) {
   if (line === null) return undefined
   const entry = paths.find(path)
   if (entry === undefined) return new Problem('not-found', 'Nothing is at this path.')
-  const allow = allowOf(entry)
-  return new Problem('method-not-allowed', `This path takes ${allow}.`, { headers: { Allow: allow } })
+  return methodNotAllowed(allowOf(entry))
 }
 
 function textOf (problem, path, requestId) {

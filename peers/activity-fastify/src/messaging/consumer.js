@@ -1,9 +1,9 @@
 // The inbox: messages in, many at a time, each with its effect once.
 //
-// What is in hand goes to the database as soon as a slot is free, all of it in one statement; with no
-// timer. A message is acknowledged only after its effect is durable, or after the dead letters have
-// it. Nothing is consumed before the database has answered; when it has answered nobody for minutes,
-// the messages in hand are given back.
+// What is in hand goes to the database as soon as a slot is free, all of it in one statement; with
+// no timer. A message is acknowledged only after its effect is durable, or after the dead letters
+// have it. Nothing is consumed before the database has answered; when it has answered nobody for
+// minutes, the messages in hand are given back.
 
 import { setImmediate as endOfTurn } from 'node:timers/promises'
 import { activityColumns, insertActivity } from '../activities/queries.js'
@@ -86,7 +86,8 @@ export class Consumer {
     this.#events.why = 'waiting for the database'
     await this.#awaitDatabase()
     await channel.prefetch(this.#config.CONSUMER_PREFETCH)
-    await this.#consume(channel, queueOf(this.#service), (delivery) => this.#take(channel, delivery))
+    await this.#consume(channel, queueOf(this.#service),
+      (delivery) => this.#take(channel, delivery))
   }
 
   async #consumeDead (channel) {
@@ -334,7 +335,9 @@ export class Consumer {
 
 function reasonOfRefusal (error) {
   const state = sqlStateOf(error)
-  if (state?.startsWith('23') && error.constraint) return `constraint ${error.constraint} is violated`
+  if (state?.startsWith('23') && error.constraint) {
+    return `constraint ${error.constraint} is violated`
+  }
   return state === undefined
     ? `the service failed on it: ${reasonOf(error)}`
     : `the query ${insertActivity.name} failed with SQLSTATE ${state}`

@@ -59,8 +59,8 @@ function reasonOf ({ headers }) {
   return brokers ? `the broker: ${brokers}` : 'unknown'
 }
 
-/** The headers for the way back: without those of the death, and with the first routing key where the
- * type doesn't tell it. */
+/** The headers for the way back: without those of the death, and with the first routing key where
+ * the type doesn't tell it. */
 function headersOf (message, key) {
   const kept = Object.entries(message.headers).filter(([name]) => !OF_THE_DEATH.test(name))
   const headers = Object.fromEntries(kept.slice(0, HEADERS_MAX - 1))

@@ -1,7 +1,7 @@
 // Strict JSON: UTF-8, no name twice in an object, not nested too deep.
 //
-// JSON.parse lets the last of two equal names win, so that two readers of one text could understand two
-// different things.
+// JSON.parse lets the last of two equal names win, so that two readers of one text could understand
+// two different things.
 
 const DEPTH_MAX = 32
 const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\]:,]/g

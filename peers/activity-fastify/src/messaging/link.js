@@ -1,7 +1,7 @@
 // One connection to the broker with one channel, kept: made, lost, made again with backoff.
 //
-// Each time that it comes up it declares the topology and calls `onUp`. Publishing is confirmed: the
-// promise of publish() says what became of the message.
+// Each time that it comes up it declares the topology and calls `onUp`. Publishing is confirmed:
+// the promise of publish() says what became of the message.
 
 import { EventEmitter } from 'node:events'
 import amqp from 'amqplib'
@@ -119,7 +119,7 @@ export class Link extends EventEmitter {
     this.emit('down')
   }
 
-  /** Resolves to confirmed, returned, nacked or lost: the broker's word, or none within the time. */
+  /** Resolves to confirmed, returned, nacked or lost: the broker's word, or none in time. */
   publish (exchange, routingKey, body, properties) {
     const { channel } = this
     if (channel === null) return Promise.resolve('lost')

@@ -75,7 +75,8 @@ export function eventOf (message) {
   if (!/^item\.[^.]*$/.test(message.key)) {
     throw new Poison(`nothing subscribes to ${message.key}`)
   }
-  return { ...bodyOf(message), eventId: message.id.toLowerCase(), type: message.type || message.key }
+  const event = bodyOf(message)
+  return { ...event, eventId: message.id.toLowerCase(), type: message.type || message.key }
 }
 
 function bodyOf (message) {

@@ -1,9 +1,9 @@
-// The outbox's relay: claims rows, publishes them, and deletes each one that the broker confirmed, in
-// the same claiming transaction.
+// The outbox's relay: claims rows, publishes them, and deletes each one that the broker confirmed,
+// in the same claiming transaction.
 //
 // Whatever dies in between, a row is either still there or was confirmed. Rows are claimed with FOR
-// UPDATE SKIP LOCKED, never by a last id: sequence values become visible out of order. What comes back
-// or is refused concerns all rows of its route, which are left alone for a while.
+// UPDATE SKIP LOCKED, never by a last id: sequence values become visible out of order. What comes
+// back or is refused concerns all rows of its route, which are left alone for a while.
 
 import { backoffMs, pause } from './backoff.js'
 import { Link } from './link.js'
@@ -46,7 +46,8 @@ const purgeIds = {
 // Counting millions would cost more than the number is worth.
 const measure = {
   name: 'trunnion_outbox_measure',
-  text: `SELECT (SELECT count(*) FROM (SELECT FROM trunnion_outbox LIMIT 100000) AS counted) AS pending,
+  text: `SELECT
+    (SELECT count(*) FROM (SELECT FROM trunnion_outbox LIMIT 100000) AS counted) AS pending,
     coalesce((SELECT extract(epoch FROM now() - occurred_at)::float8 FROM trunnion_outbox
       ORDER BY seq LIMIT 1), 0) AS age`
 }

@@ -1,10 +1,10 @@
 // Idempotency keys: a request that is sent again is answered with what the first one was answered.
 //
 // A key is a row: the request's fingerprint and the finished answer, written in the transaction of
-// the effect. The rows are those of the service in C, so either implementation replays what the other
-// has stored. Within this process a second request is turned away while the first is on its way;
-// elsewhere the row's primary key sees to it. Whatever a request failed with, the key is looked up
-// once more, for the failure may be the shadow of its own twin.
+// the effect. The rows are those of the service in C, so either implementation replays what the
+// other has stored. Within this process a second request is turned away while the first is on its
+// way; elsewhere the row's primary key sees to it. Whatever a request failed with, the key is
+// looked up once more, for the failure may be the shadow of its own twin.
 
 import crypto from 'node:crypto'
 import fp from 'fastify-plugin'
@@ -35,8 +35,8 @@ async function idempotency (app, { config, database, metrics }) {
   const atWork = new Set()
   const count = (result) => metrics.keys.inc({ result })
 
-  /** Answers with work(run)'s value, once for each key: run(query, values) is in the transaction that
-   * stores the answer too. The route's only status is that of success. */
+  /** Answers with work(run)'s value, once for each key: run(query, values) is in the transaction
+   * that stores the answer too. */
   app.decorateReply('once', async function (status, work) {
     const key = readKey(this.request)
     if (atWork.has(key.id)) {

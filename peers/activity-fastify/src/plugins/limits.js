@@ -12,7 +12,8 @@ async function limits (app, { config, state }) {
     const { HEADER_BYTES_MAX: headerMax, BODY_BYTES_MAX: bodyMax } = config
     const target = request.raw.url.length
     if (target > headerMax) {
-      throw new Problem('uri-too-long', `The target has ${target} bytes; at most ${headerMax} are read.`)
+      throw new Problem('uri-too-long',
+        `The target has ${target} bytes; at most ${headerMax} are read.`)
     }
     const header = headerBytes(request.raw)
     if (header > headerMax) {
@@ -21,7 +22,8 @@ async function limits (app, { config, state }) {
     }
     const body = Number(request.headers['content-length'] ?? 0)
     if (body > bodyMax) {
-      throw new Problem('content-too-large', `The body has ${body} bytes; at most ${bodyMax} are read.`,
+      throw new Problem('content-too-large',
+        `The body has ${body} bytes; at most ${bodyMax} are read.`,
         { headers: { Connection: 'close' } })
     }
   })

@@ -1,5 +1,5 @@
-// Content negotiation (RFC 9110 12.5.1): who takes nothing that we have is told so before anything is
-// done.
+// Content negotiation (RFC 9110 12.5.1): who takes nothing that we have is told so before anything
+// is done.
 
 import accepts from '@fastify/accepts'
 import fp from 'fastify-plugin'

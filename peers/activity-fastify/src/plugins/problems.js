@@ -3,10 +3,10 @@
 import fp from 'fastify-plugin'
 import { kindOf } from '../database/errors.js'
 import { allowOf } from '../http/paths.js'
-import { PROBLEM_TYPE, Problem, busy } from '../problems.js'
+import { PROBLEM_TYPE, Problem, busy, methodNotAllowed } from '../problems.js'
 
-const CORS_HEADERS = 'Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match,' +
-  ' Last-Event-ID, Traceparent, Tracestate, X-Request-Id'
+const CORS_HEADERS = 'Accept, Authorization, Content-Type, Idempotency-Key, If-Match,' +
+  ' If-None-Match, Last-Event-ID, Traceparent, Tracestate, X-Request-Id'
 const CORS_MAX_AGE_S = '600'
 
 async function problems (app, { config, paths }) {
@@ -21,7 +21,7 @@ async function problems (app, { config, paths }) {
     if (entry === undefined) throw new Problem('not-found', 'Nothing is at this path.')
     const allow = allowOf(entry)
     if (request.raw.method === 'OPTIONS') return answerOptions(request, reply, allow)
-    throw new Problem('method-not-allowed', `This path takes ${allow}.`, { headers: { Allow: allow } })
+    throw methodNotAllowed(allow)
   })
 
   // Media types without a parameter that says nothing: JSON is UTF-8 (RFC 8259).
@@ -62,8 +62,8 @@ export function problemOf (error, config) {
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
       return new Problem('bad-request', 'The body is not as long as Content-Length says.')
     case 'FST_ERR_BAD_URL':
-      return new Problem('bad-request', 'The path has to begin with a slash, and each % in it with two' +
-        ' hexadecimal digits to stand for a byte other than zero.')
+      return new Problem('bad-request', 'The path has to begin with a slash, and each % in it' +
+        ' with two hexadecimal digits to stand for a byte other than zero.')
     case 'FST_ERR_HANDLER_TIMEOUT':
       return timedOut(config)
     default:

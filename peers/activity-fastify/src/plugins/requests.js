@@ -67,7 +67,7 @@ async function requests (app, { config, paths, atHand, tracer, metrics }) {
     })
   }
 
-  /** Of those that went well, as many as were asked for: the same ones as a sampler of that ratio. */
+  /** Of those that went well, as many as were asked for: the choice is that of a sampler. */
   function logLine (request, reply, status, seconds, span) {
     const { ACCESS_LOG: wanted, ACCESS_LOG_RATIO: ratio } = config
     if (!wanted || ratio === 0) return
@@ -129,7 +129,7 @@ function startSpan (tracer, request) {
   }, contextOf(request.headers))
 }
 
-/** Probes and scrapes would outnumber everything else; their log lines have a trace all the same. */
+/** Probes and scrapes would outnumber the rest; their log lines have a trace all the same. */
 function unkeptSpan (request) {
   const traceId = trace.getSpanContext(contextOf(request.headers))?.traceId
   return trace.wrapSpanContext({

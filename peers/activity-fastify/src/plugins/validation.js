@@ -65,8 +65,8 @@ function decoded (text) {
   } catch {
     // It is told below.
   }
-  throw new Problem('bad-request', 'The query is not valid: each % has to stand with two hexadecimal' +
-    ' digits, for UTF-8 without zeros.')
+  throw new Problem('bad-request', 'The query is not valid: each % has to stand with two' +
+    ' hexadecimal digits, for UTF-8 without zeros.')
 }
 
 /** By name; what is given twice is an array, which no parameter's schema takes. */

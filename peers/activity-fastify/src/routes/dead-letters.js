@@ -1,8 +1,8 @@
 // Dead letters, for people: the messages that could not take effect, and the way back.
 //
 // A replayed message keeps its id: should the first delivery have taken effect after all, the inbox
-// knows it. It goes through the default exchange to this service's queue alone: others that listened
-// to the same event have had it.
+// knows it. It goes through the default exchange to this service's queue alone: others that
+// listened to the same event have had it.
 
 import { routeOf } from '../contract/contract.js'
 import { NOTIFY } from '../messaging/relay.js'
@@ -31,8 +31,8 @@ const sendBack = {
   name: 'trunnion_outbox',
   text: `INSERT INTO trunnion_outbox (message_id, exchange, routing_key, type, app_id, occurred_at,
       correlation_id, headers, body)
-    SELECT id, '', $2, type, source_service, coalesce(occurred_at, died_at), correlation_id, headers,
-      body FROM trunnion_dead_letters WHERE id = $1`
+    SELECT id, '', $2, type, source_service, coalesce(occurred_at, died_at), correlation_id,
+      headers, body FROM trunnion_dead_letters WHERE id = $1`
 }
 
 export default async function deadLetters (app, { service, database, relay }) {

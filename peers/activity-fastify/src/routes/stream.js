@@ -1,8 +1,8 @@
 // GET /activities/stream: server-sent events, read from the table.
 //
-// A stream reads rows after its last id, one batch at a time; the next when the batch before has gone
-// out to the client and there may be more. So a slow client holds one batch at most. Each keepalive is
-// followed by a reading, as a net under notifications that were missed.
+// A stream reads rows after its last id, one batch at a time; the next when the batch before has
+// gone out to the client and there may be more. So a slow client holds one batch at most. Each
+// keepalive is followed by a reading, as a net under notifications that were missed.
 
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
@@ -115,7 +115,8 @@ function newsOf (listener, signal) {
     async within (ms) {
       if (heard) return true
       const waiting = AbortSignal.any([signal, AbortSignal.timeout(ms)])
-      await once(listener, CHANNEL, { signal: waiting }).catch(() => {}) // Time is up, or the stream.
+      // It fails when time is up, or the stream.
+      await once(listener, CHANNEL, { signal: waiting }).catch(() => {})
       return heard
     }
   }

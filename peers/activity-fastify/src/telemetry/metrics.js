@@ -77,7 +77,7 @@ export function watchCounter (registry, name, help, read) {
   return new client.Counter({ name, help, registers: [registry], collect })
 }
 
-/** Those that client libraries agree on; what is Node's alone has names that Prometheus' lint bars. */
+/** Those that client libraries agree on; Prometheus' lint bars some names of Node's own. */
 function addProcess (registry) {
   const all = new client.Registry()
   client.collectDefaultMetrics({ register: all })

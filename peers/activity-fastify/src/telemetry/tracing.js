@@ -1,7 +1,7 @@
 // Spans, by the official SDK: who makes them, and how they leave.
 //
-// A request never waits for the collector. Spans that wait are bounded; beyond that they are dropped
-// and counted, which the SDK's own processor does without a word.
+// A request never waits for the collector. Spans that wait are bounded; beyond that they are
+// dropped and counted, which the SDK's own processor does without a word.
 
 import fs from 'node:fs'
 import os from 'node:os'
