@@ -19,7 +19,26 @@ from support.world import World
 
 ORIGIN = "https://shop.example"
 TOOLS = ROOT / ".trunnion" / "conformance"
-PAIRINGS = list(itertools.product(present("items"), present("activity")))
+# Each implementation once; then all other pairings.
+EACH_ONCE = list(itertools.zip_longest(present("items"), present("activity"), fillvalue=C))
+PAIRINGS = EACH_ONCE + [pair for pair in itertools.product(present("items"), present("activity"))
+                        if pair not in EACH_ONCE]
+# What a test may be marked with, to be run for fewer.
+FEWER = {"each_once": (EACH_ONCE, "it concerns each implementation, not each pairing"),
+         "c_alone": (EACH_ONCE[:1], "it concerns the test, not the implementation")}
+
+
+def pytest_configure(config) -> None:
+    for name, (_, why) in FEWER.items():
+        config.addinivalue_line("markers", f"{name}: {why}")
+
+
+def pytest_generate_tests(metafunc) -> None:
+    if "pairing" in metafunc.fixturenames:
+        marked = [FEWER[mark.name][0] for mark in metafunc.definition.iter_markers()
+                  if mark.name in FEWER]
+        metafunc.parametrize("pairing", (marked or [PAIRINGS])[0], indirect=True, ids="-".join,
+                             scope="session")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -38,7 +57,7 @@ def tools():
     return TOOLS
 
 
-@pytest.fixture(scope="session", params=PAIRINGS, ids=lambda pair: "-".join(pair))
+@pytest.fixture(scope="session")
 def pairing(request, installed, stack, tmp_path_factory):
     """Both services of a pairing, running, with a dead letter to be looked at."""
     names = "-".join(request.param)

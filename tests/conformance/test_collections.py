@@ -64,6 +64,7 @@ def test_the_collection_holds(pairing, tools, tmp_path, run):
 
 
 @RUNNERS
+@pytest.mark.each_once
 def test_the_collection_holds_behind_a_proxy(pairing, tools, tmp_path, run):
     proxy = FrontProxy(pairing.items, pairing.activity, USERNAME, PASSWORD)
     try:
@@ -77,7 +78,7 @@ def test_the_collection_holds_behind_a_proxy(pairing, tools, tmp_path, run):
 
 
 @RUNNERS
-@pytest.mark.parametrize("pairing", [("c", "c")], indirect=True, ids=["c-c"])
+@pytest.mark.c_alone
 @pytest.mark.parametrize("changed, named", [
     ({"allowed_origin": "https://other.example"}, "may read the answer"),
     ({"activity_url": "http://127.0.0.1:9"}, "")], ids=["origin", "activity"])

@@ -23,6 +23,7 @@ def compare(tmp_path, one: dict, other: dict) -> list[str]:
     return [] if done.returncode == 0 else done.stdout.splitlines()
 
 
+@pytest.mark.each_once
 @pytest.mark.parametrize("name", ["items", "activity"])
 def test_a_pairings_document_is_that_of_the_contract(pairing, tmp_path, name):
     served = getattr(pairing, name).http.get("/openapi.json").json()

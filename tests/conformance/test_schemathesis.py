@@ -18,6 +18,7 @@ PHASES = ("Examples", "Coverage", "Fuzzing", "Stateful")
 CASES_MIN = 300
 
 
+@pytest.mark.each_once
 @pytest.mark.parametrize("name", ["items", "activity"])
 def test_nothing_is_found(pairing, busy, tools, tmp_path, name):
     service = getattr(pairing, name)
