@@ -77,11 +77,18 @@ def test_level_and_time_are_understood_or_left(service, text, level, time):
     assert entry.line == text
 
 
-def test_the_proxys_names_for_the_ids_are_known():
-    entry = collected(json.dumps({"TraceId": TRACE, "SpanId": "00f067aa0ba902b7",
-                                  "request_X-Request-Id": "one", "level": "info"}), "traefik")
-    assert entry.metadata == {"trace_id": TRACE, "span_id": "00f067aa0ba902b7",
-                              "request_id": "one"}
+@pytest.mark.parametrize("sent", [{}, {"request_X-Request-Id": "made-by-service"}])
+def test_the_proxys_names_are_known(sent):
+    """As Traefik 3.7 writes it; the id is its client's, or the one in the service's answer."""
+    entry = collected(json.dumps(sent | {
+        "ClientHost": "127.0.0.1", "DownstreamStatus": 200, "RequestPath": "/x",
+        "SpanId": "4c17f72e1c9b202b", "StartUTC": "2026-11-23T12:02:08.320213581Z",
+        "TraceId": TRACE, "downstream_X-Request-Id": "made-by-service", "level": "info",
+        "origin_X-Request-Id": "made-by-service", "span_id": "4c17f72e1c9b202b",
+        "time": "2026-11-23T12:02:09Z", "trace_id": TRACE}), "traefik")
+    assert entry.metadata == {"trace_id": TRACE, "span_id": "4c17f72e1c9b202b",
+                              "request_id": "made-by-service"}
+    assert said(entry) == ("info", "2026-11-23T12:02:08.320213+00:00")
 
 
 def test_a_line_without_ids_has_no_metadata():
