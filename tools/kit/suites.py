@@ -205,7 +205,7 @@ PARTS = {
     "fuzz": fuzz,
     "integration": lambda: python("integration", "tests/integration", *service_tests(), minutes=15),
     "chaos": lambda: python("chaos", "tests/chaos", minutes=15, build_dir="build"),
-    "platform": lambda: python("platform", "tests/platform", minutes=15, build_dir="build"),
+    "platform": lambda: python("platform", "tests/platform", minutes=25, build_dir="build"),
     "tools": lambda: python("tools", "tests/tools", minutes=15, build_dir="build"),
 }
 # What must have been built before; with clang's sanitizers, and with gcc as it is shipped.
