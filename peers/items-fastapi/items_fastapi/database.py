@@ -100,7 +100,9 @@ def _exemplar(span: trace.Span) -> dict[str, str] | None:
 
 
 def _tell(span: trace.Span, error: Exception) -> None:
-    sqlstate = getattr(error, "sqlstate", None)
+    # asyncpg gives a lost connection a state of class 08, which no server has sent.
+    lost = isinstance(error, asyncpg.PostgresConnectionError)
+    sqlstate = None if lost else getattr(error, "sqlstate", None)
     span.set_attribute("error.type", sqlstate or "connection_lost")
     if sqlstate:
         span.set_attribute("db.response.status_code", sqlstate)

@@ -77,6 +77,7 @@ class TelemetryMiddleware:
             scope["method"], raw_path, scope["query_string"].decode("latin-1"), headers,
             request_id(headers.get("x-request-id")), span, started_ns, endpoint, malformed)
         scope["state"]["context"] = context
+        structlog.contextvars.clear_contextvars()  # Of the one before on this connection.
         structlog.contextvars.bind_contextvars(request_id=context.request_id, **_ids(span))
         # Spans of statements become children of this one. The task is the request's alone.
         trace.context_api.attach(trace.set_span_in_context(span))
