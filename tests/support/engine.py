@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from kit.compose import program
+from kit.compose import OWN, program
 from kit.paths import ROOT, STATE
 from kit.services import read_env
 
@@ -121,7 +121,9 @@ class Engine:
 
     @property
     def env(self) -> dict[str, str]:
-        return {**os.environ, "DOCKER_HOST": self.host, "DOCKER_CONFIG": str(self.folder)}
+        path = f"{os.environ['PATH']}:{OWN.parent}"  # Where `docker` may be, if nowhere else.
+        return {**os.environ, "PATH": path, "DOCKER_HOST": self.host,
+                "DOCKER_CONFIG": str(self.folder)}
 
     def docker(self, *words: str) -> str:
         return run("docker", *words, env=self.env)
