@@ -51,8 +51,8 @@ export async function buildApp (options) {
   readBodiesAsTheyAre(app)
 
   await app.register(requests, { ...options, paths, atHand })
-  await app.register(cors, options)
   await app.register(problems, { ...options, paths })
+  await app.register(cors, options)
   await app.register(limits, options)
   await app.register(negotiation)
   await app.register(validation)
@@ -84,6 +84,7 @@ function answerUnrouted (config) {
     reply.code(problem.statusCode)
       .headers({ ...problem.headers, 'Cache-Control': 'no-store', 'X-Request-Id': request.id })
       .type(PROBLEM_TYPE)
+      .serializer(String) // Which leaves the media type alone.
       .send(JSON.stringify(problem.body(pathOf(request.raw.url), request.id)))
   }
 }

@@ -81,6 +81,10 @@ export class Problem extends Error {
 export const busy = (slug, retryAfterS, detail) =>
   new Problem(slug, detail, { headers: { 'Retry-After': String(retryAfterS) } })
 
+export const malformedPath = () =>
+  new Problem('bad-request', 'The path has to begin with a slash, and each % in it with two' +
+    ' hexadecimal digits to stand for a byte other than zero.')
+
 export const methodNotAllowed = (allow) =>
   new Problem('method-not-allowed', `This path takes ${allow}.`, { headers: { Allow: allow } })
 

@@ -87,6 +87,7 @@ export class Database {
 
   async #transactionOnce (work) {
     const client = await this.#pool.connect()
+    client.on('error', ignore) // The next statement fails with it.
     let lost
     try {
       await client.query('BEGIN')
@@ -97,6 +98,7 @@ export class Database {
       lost = await rollBack(client)
       throw error
     } finally {
+      client.off('error', ignore)
       client.release(lost)
     }
   }
@@ -167,6 +169,8 @@ export class Database {
     return this.#pool.end()
   }
 }
+
+const ignore = () => {}
 
 /** What the connection is lost to, if it is. */
 async function rollBack (client) {

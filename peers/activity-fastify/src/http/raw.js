@@ -6,6 +6,8 @@ import { v7 as uuidv7 } from 'uuid'
 import { Problem, PROBLEM_TYPE, methodNotAllowed } from '../problems.js'
 import { allowOf, pathOf } from './paths.js'
 
+const REQUEST_ID = /^x-request-id:[ \t]*([A-Za-z0-9._-]{1,128})[ \t]*\r?$/im
+const ENDLESS_LINE = /^[A-Z]+ \S+$/
 const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) (\S+) HTTP\/1\.[01]\r?\n/
 
 /** A handler of the server's clientError. `tell(problem, requestId)` logs and counts it. */
@@ -20,11 +22,14 @@ export function clientErrorHandler ({ paths, atHand, tell }) {
     const line = REQUEST_LINE.exec(error.rawPacket?.toString('latin1') ?? '')
     const path = request?.path ?? (line === null ? undefined : pathOf(line[2]))
     const problem = problemOf(error, line, path, paths)
-    const requestId = request?.id ?? uuidv7()
+    const requestId = request?.id ?? idIn(error) ?? uuidv7()
     tell(problem, requestId, request)
     socket.end(textOf(problem, path, requestId))
   }
 }
+
+/** The client's name for a request whose head was read as far as that. */
+const idIn = (error) => REQUEST_ID.exec(error.rawPacket?.toString('latin1') ?? '')?.[1]
 
 /** An idle connection is ended without a word. */
 function hasSaidNothing (error, socket) {
@@ -36,7 +41,7 @@ function problemOf (error, line, path, paths) {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return new Problem('request-timeout', 'The request did not arrive in time.')
     case 'HPE_HEADER_OVERFLOW':
-      return line === null && error.rawPacket !== undefined
+      return ENDLESS_LINE.test(error.rawPacket?.toString('latin1') ?? '')
         ? new Problem('uri-too-long', 'The target is longer than is read.')
         : new Problem('header-fields-too-large', 'The header is longer than is read.')
     case 'HPE_INVALID_METHOD':

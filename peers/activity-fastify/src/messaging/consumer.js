@@ -280,7 +280,7 @@ export class Consumer {
     for (let failures = 1; channel === this.#dead.channel; failures++) {
       try {
         await store(this.#database, this.#service, delivery)
-        channel.ack(delivery)
+        tellBroker(() => channel.ack(delivery))
         break
       } catch (error) {
         this.#log.debug({ reason: reasonOf(error) }, 'a dead letter waits for the database')
@@ -296,7 +296,7 @@ export class Consumer {
   /** A delivery can only be settled on the channel that it came by. */
   #settle (job, outcome, tell) {
     const { message, channel, span } = job
-    if (channel === this.#events.channel) tell(channel, { fields: message })
+    if (channel === this.#events.channel) tellBroker(() => tell(channel, { fields: message }))
     const seconds = Number(process.hrtime.bigint() - job.received) / 1e9
     this.#metrics.processDuration.observe({
       labels: {
@@ -330,6 +330,15 @@ export class Consumer {
   #letGo (job) {
     this.#inHand.delete(job)
     if (this.#inHand.size === 0) this.#whenEmpty?.()
+  }
+}
+
+/** A channel that has just been lost takes no more; what it delivered is delivered again. */
+function tellBroker (tell) {
+  try {
+    tell()
+  } catch (error) {
+    if (error.name !== 'IllegalOperationError') throw error
   }
 }
 

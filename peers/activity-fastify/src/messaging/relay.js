@@ -18,6 +18,7 @@ const MEASURE_EVERY_MS = 5000
 const PURGE_EVERY_MS = 60000
 const PURGE_AGAIN_MS = 100
 const PURGE_ROWS = 500
+const RETRY_MS = 100
 
 const claim = {
   name: 'trunnion_outbox_claim',
@@ -121,6 +122,7 @@ export class Relay {
         if (this.#due || isLast) await this.#publishAll()
       } catch (error) {
         this.#log.debug({ reason: reasonOf(error) }, 'the relay waits for the database')
+        await pause(RETRY_MS, this.#stopping.signal)
       }
       if (!isLast) await this.#rest()
     }
@@ -128,10 +130,7 @@ export class Relay {
 
   /** Until it is woken; a slow poll is the net under that. */
   async #rest () {
-    if (this.#due && this.#link.isUp && !this.#stopping.signal.aborted) {
-      await pause(HOLD_MS / 10, this.#stopping.signal) // The database has just failed.
-      return
-    }
+    if (this.#due && this.#link.isUp) return
     const woken = new Promise((resolve) => { this.#wake = resolve })
     if (this.#stopping.signal.aborted) return
     const isPoll = await Promise.race([woken.then(() => false),

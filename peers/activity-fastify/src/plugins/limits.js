@@ -35,13 +35,13 @@ async function limits (app, { config, state }) {
   })
 
   app.addHook('preValidation', async (request) => {
-    if (!request.isPage && !state.isServing) {
+    if (request.isOperation && !state.isServing) {
       throw busy('service-unavailable', 1, 'The service is starting.')
     }
   })
 
   app.addHook('preHandler', async (request, reply) => {
-    if (request.isPage || request.is404 || request.routeOptions.config.streams) return
+    if (!request.isOperation || request.routeOptions.config.streams) return
     if (inFlight >= config.REQUESTS_MAX) {
       throw busy('service-unavailable', 1, `${config.REQUESTS_MAX} requests are being worked on,` +
         ' which is as many as may be at a time.')

@@ -12,7 +12,7 @@ async function negotiation (app) {
   await app.register(accepts)
 
   app.addHook('onRequest', async (request) => {
-    if (request.isPage || request.is404) return
+    if (!request.isOperation) return
     const types = request.routeOptions.config.streams ? EVENT_STREAM : JSON_TYPES
     if (!request.accepts().type(types)) {
       throw new Problem('not-acceptable', `The answer comes as ${types[0]}.`)

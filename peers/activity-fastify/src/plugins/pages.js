@@ -59,7 +59,9 @@ async function metrics (app, { metrics }) {
 
 async function documents (app) {
   await app.register(etag)
-  app.addHook('onSend', async (_request, reply) => { reply.header('Cache-Control', 'no-cache') })
+  app.addHook('onSend', async (_request, reply) => {
+    reply.headers({ 'Cache-Control': 'no-cache', 'X-Content-Type-Options': 'nosniff' })
+  })
 
   for (const [name, document] of Object.entries({ openapi, asyncapi })) {
     const text = JSON.stringify(document)

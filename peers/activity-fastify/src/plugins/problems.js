@@ -3,7 +3,7 @@
 import fp from 'fastify-plugin'
 import { kindOf } from '../database/errors.js'
 import { allowOf } from '../http/paths.js'
-import { PROBLEM_TYPE, Problem, busy, methodNotAllowed } from '../problems.js'
+import { PROBLEM_TYPE, Problem, busy, malformedPath, methodNotAllowed } from '../problems.js'
 
 const CORS_HEADERS = 'Accept, Authorization, Content-Type, Idempotency-Key, If-Match,' +
   ' If-None-Match, Last-Event-ID, Traceparent, Tracestate, X-Request-Id'
@@ -62,8 +62,7 @@ export function problemOf (error, config) {
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
       return new Problem('bad-request', 'The body is not as long as Content-Length says.')
     case 'FST_ERR_BAD_URL':
-      return new Problem('bad-request', 'The path has to begin with a slash, and each % in it' +
-        ' with two hexadecimal digits to stand for a byte other than zero.')
+      return malformedPath()
     case 'FST_ERR_HANDLER_TIMEOUT':
       return timedOut(config)
     default:

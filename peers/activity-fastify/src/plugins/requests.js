@@ -26,6 +26,7 @@ async function requests (app, { config, paths, atHand, tracer, metrics }) {
   app.decorateRequest('pattern', '')
   app.decorateRequest('path', '')
   app.decorateRequest('isPage', false)
+  app.decorateRequest('isOperation', false) // Of the contract.
   app.decorateRequest('streams', false)
   app.decorateRequest('failedWith', undefined)
 
@@ -98,6 +99,7 @@ function nameEndpoint (request, paths) {
   const entry = isMet ? undefined : paths.find(request.path)
   request.pattern = patternOf((isMet ? url : entry?.url) ?? '')
   request.isPage = (isMet ? config.page : entry?.isPage) ?? false
+  request.isOperation = isMet && !request.isPage
 }
 
 // ---- Its span --------------------------------------------------------------------

@@ -4,7 +4,7 @@ import fp from 'fastify-plugin'
 import { faultsOf, validatorCompiler } from '../contract/validation.js'
 import { readCursor } from '../http/cursor.js'
 import { queryOf } from '../http/paths.js'
-import { Problem, invalid } from '../problems.js'
+import { Problem, invalid, malformedPath } from '../problems.js'
 
 const PARTS = { params: 'path', querystring: 'query' }
 const PAIRS_MAX = 64
@@ -15,7 +15,8 @@ async function validation (app) {
   app.decorateRequest('position', null)
 
   app.addHook('preValidation', async (request) => {
-    if (request.isPage || request.is404) return
+    if (!request.isOperation) return
+    refuseZeros(request.params)
     const { schema } = request.routeOptions
     request.query = typed(pairsOf(request), schema.querystring)
     const faults = [
@@ -25,6 +26,11 @@ async function validation (app) {
     ]
     if (faults.length > 0) throw invalid(faults)
   })
+}
+
+/** No text in the database holds one. */
+function refuseZeros (params) {
+  if (Object.values(params).some((value) => value.includes('\0'))) throw malformedPath()
 }
 
 function faultsIn (request, part, values) {
