@@ -21,11 +21,17 @@ def variables(pairing, **changed) -> list[str]:
     return [word for name, value in wanted.items() for word in ("--env-var", f"{name}={value}")]
 
 
+def node(tools, name: str) -> list:
+    """A program of npm's, run by the Node.js that is pinned beside it."""
+    programs = tools / "node_modules" / ".bin"
+    return [programs / "node", programs / name]
+
+
 def bruno(tools, report, environment: str, words: list[str]) -> tuple[int, list[str]]:
     """Runs the collection; gives how many requests there were, and what failed."""
     done = subprocess.run(
-        [tools / "node_modules" / ".bin" / "bru", "run", "-r", "--sandbox", "developer",
-         "--noproxy", "--env", environment, "--reporter-json", report, *words],
+        [*node(tools, "bru"), "run", "-r", "--sandbox", "developer", "--noproxy",
+         "--env", environment, "--reporter-json", report, *words],
         cwd=BRUNO, capture_output=True, text=True, timeout=120, env=os.environ | {
             "NODE_OPTIONS": f"--require {ROOT / 'tools' / 'conformance' / 'localhost.cjs'}"})
     assert report.exists(), done.stdout + done.stderr
@@ -40,7 +46,7 @@ def bruno(tools, report, environment: str, words: list[str]) -> tuple[int, list[
 
 def newman(tools, report, environment: str, words: list[str]) -> tuple[int, list[str]]:
     done = subprocess.run(
-        [tools / "node_modules" / ".bin" / "newman", "run",
+        [*node(tools, "newman"), "run",
          POSTMAN / "trunnion.postman_collection.json", "--environment",
          POSTMAN / f"{environment}.postman_environment.json", "--reporters", "json",
          "--reporter-json-export", report, *words],
