@@ -33,7 +33,8 @@ def _canonical(value: Any) -> Any:
 
 
 def format_time(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """RFC 3339 in UTC, always with six digits; quicker than strftime()."""
+    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 Id = Annotated[UUID, BeforeValidator(_canonical)]
