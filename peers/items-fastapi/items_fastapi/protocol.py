@@ -7,7 +7,6 @@ own for what it can't parse. All three are answered with problems here.
 import asyncio
 import re
 
-import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from .ids import uuid7
@@ -19,6 +18,7 @@ from .settings import Settings
 
 _CLOSE = {"Connection": "close"}
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
+_KNOWN = frozenset(b"GET HEAD POST PUT PATCH DELETE OPTIONS".split())
 # The parser knows a list of methods, and takes any of them as good as another.
 _STAND_IN = b"PROPFIND"
 _OVERHEAD = 64  # Of a request line, beside the target.
@@ -176,7 +176,3 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.scope is None or not self.headers and self._in_head:
             return None
         return self.url.decode("latin-1").partition("?")[0]
-
-
-_KNOWN = frozenset(b"GET HEAD POST PUT PATCH DELETE OPTIONS".split())
-assert issubclass(httptools.HttpParserCallbackError, httptools.HttpParserError)

@@ -137,6 +137,8 @@ class Supervisor:
         if self._refused:
             return
         self._shared.started(index, False)
+        if index == self._relay:
+            self._shared.broker(False, "the relay starts anew")
         time.sleep(RESTART_AFTER_S)
         self._fork(index)
 
