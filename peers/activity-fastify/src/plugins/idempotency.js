@@ -35,8 +35,8 @@ async function idempotency (app, { config, database, metrics }) {
   const atWork = new Set()
   const count = (result) => metrics.keys.inc({ result })
 
-  /** Answers with work(run)'s value, once for each key: run(query, values) is in the transaction
-   * that stores the answer too. */
+  /** The text to answer with: work(run)'s value, once for each key. run(query, values) is in the
+   * transaction that stores the answer too. */
   app.decorateReply('once', async function (status, work) {
     const key = readKey(this.request)
     if (atWork.has(key.id)) {
@@ -60,7 +60,8 @@ async function idempotency (app, { config, database, metrics }) {
         return text
       })
       count('stored')
-      return reply.type('application/json').send(body)
+      reply.type('application/json')
+      return body
     } catch (error) {
       return await afterFailure(reply, key, error)
     }
@@ -104,13 +105,14 @@ async function idempotency (app, { config, database, metrics }) {
 const inUse = () => busy('idempotency-key-in-use', 1,
   'A request with this Idempotency-Key is being worked on.')
 
+/** The stored status and headers; gives the stored text. */
 function answerAgain (reply, row) {
   const { content_type: type, location, etag } = JSON.parse(row.headers)
   reply.code(row.status).header('Idempotent-Replayed', 'true')
   if (location !== undefined) reply.header('Location', location)
   if (etag !== undefined) reply.header('ETag', etag)
   if (type !== undefined) reply.type(type)
-  return reply.send(row.body)
+  return row.body
 }
 
 // ---- The key -----------------------------------------------------------------------

@@ -78,7 +78,7 @@ async function requests (app, { config, paths, atHand, tracer, metrics }) {
       route: request.pattern,
       status,
       duration_ms: seconds * 1000,
-      bytes: Number(reply.raw.getHeader('content-length') ?? 0),
+      bytes: Number(reply.getHeader('content-length') ?? 0),
       actor: actorOf(request)
     }, 'request')
   }

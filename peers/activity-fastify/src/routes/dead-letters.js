@@ -53,7 +53,7 @@ export default async function deadLetters (app, { service, database, relay }) {
   app.route({
     ...routeOf('post_dead_letters_by_id_replay'),
     async handler (request, reply) {
-      await reply.once(202, async (run) => {
+      const text = await reply.once(202, async (run) => {
         const letter = found(await run(markReplayed, [request.params.id]))
         await run(sendBack, [letter.id, queueOf(service.name)])
         // Only when our own relay can't publish, so that another replica's hears of it.
@@ -61,7 +61,7 @@ export default async function deadLetters (app, { service, database, relay }) {
         return letterOf(letter)
       })
       relay.wake()
-      return reply
+      return text
     }
   })
 }
