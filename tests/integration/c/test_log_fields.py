@@ -1,4 +1,4 @@
-"""What stands on a line of the log, what never does, and how much is logged while a service runs."""
+"""What stands on a line of the log, what never does, and how much is logged meanwhile."""
 
 import signal
 
@@ -9,7 +9,8 @@ from support.load import item
 from support.wait import eventually
 from support.world import World
 
-COMMON = ["timestamp", "level", "message", "service", "version", "request_id", "trace_id", "span_id"]
+COMMON = ["timestamp", "level", "message", "service", "version", "request_id", "trace_id",
+          "span_id"]
 
 
 def lines_of(service, **wanted) -> list[dict]:
