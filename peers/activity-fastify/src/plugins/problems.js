@@ -11,17 +11,20 @@ const CORS_MAX_AGE_S = '600'
 
 async function problems (app, { config, paths }) {
   app.setErrorHandler((error, request, reply) => {
-    const problem = problemOf(error, config)
+    // Fastify refuses a QUERY without a Content-Type before it looks for a route. None takes one.
+    const problem = error.code === 'FST_ERR_ROUTE_MISSING_CONTENT_TYPE'
+      ? leadsNowhere(paths.find(request.path))
+      : problemOf(error, config)
     if (problem.statusCode === 500) request.log.error({ reason: error.stack }, 'request failed')
     return send(problem, request, reply)
   })
 
   app.setNotFoundHandler((request, reply) => {
     const entry = paths.find(request.path)
-    if (entry === undefined) throw new Problem('not-found', 'Nothing is at this path.')
-    const allow = allowOf(entry)
-    if (request.raw.method === 'OPTIONS') return answerOptions(request, reply, allow)
-    throw methodNotAllowed(allow)
+    if (entry !== undefined && request.raw.method === 'OPTIONS') {
+      return answerOptions(request, reply, allowOf(entry))
+    }
+    throw leadsNowhere(entry)
   })
 
   // Media types without a parameter that says nothing: JSON is UTF-8 (RFC 8259).
@@ -29,6 +32,12 @@ async function problems (app, { config, paths }) {
     const type = reply.getHeader('content-type')
     if (type?.includes('json')) reply.header('Content-Type', type.replace('; charset=utf-8', ''))
   })
+}
+
+function leadsNowhere (entry) {
+  return entry === undefined
+    ? new Problem('not-found', 'Nothing is at this path.')
+    : methodNotAllowed(allowOf(entry))
 }
 
 export function send (problem, request, reply) {
