@@ -93,7 +93,8 @@ async function serve (parts, stop) {
   const { config } = parts
   log.info({ signal: stop.signalName(), drain_timeout_ms: config.DRAIN_TIMEOUT_MS }, 'stopping')
   await sleep(config.READINESS_DELAY_MS)
-  await drain(parts, app)
+  // Whatever does not end by itself ends with the process.
+  await Promise.race([drain(parts, app), sleep(config.DRAIN_TIMEOUT_MS + LAST_STEPS_MS_MAX)])
   return EX_OK
 }
 

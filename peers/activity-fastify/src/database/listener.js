@@ -64,6 +64,7 @@ export class Listener extends EventEmitter {
     client.on('notification', ({ channel }) => this.emit(channel))
     await client.connect()
     this.#client = client
+    if (this.#stopping.signal.aborted) client.end().catch(() => {}) // It was stopped meanwhile.
     for (const channel of this.#channels) await client.query(`LISTEN ${channel}`)
     for (const channel of this.#channels) this.emit(channel)
     return { promise }

@@ -156,7 +156,7 @@ export class Link extends EventEmitter {
     const closed = this.#connection?.close().catch(() => {})
     await Promise.race([closed, pause(CLOSE_TIMEOUT_MS)])
     this.#connection?.connection.stream.destroy()
-    await this.#running
+    await Promise.race([this.#running, pause(CLOSE_TIMEOUT_MS)])
   }
 }
 
