@@ -5,10 +5,11 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 NAME ?=
+ARGS ?=
 FROM ?=
 
-.PHONY: help setup build run demo test unit integration check contract format sanitize tsan fuzz bench \
-	docs-page new-service up down status logs backup restore clean distclean
+.PHONY: help setup build run demo test unit integration conformance check contract format \
+	sanitize tsan fuzz bench docs-page new-service up down status logs backup restore clean distclean
 
 help:        ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +34,9 @@ unit:        ## Run the unit tests, with the sanitizers.
 
 integration: ## Run the tests against real servers, with the sanitizers.
 	@tools/test integration
+
+conformance: ## Hold every pairing of implementations to the contract; ARGS=--whole for all tests.
+	@tools/setup test && tools/build release && tools/conformance/run $(ARGS)
 
 check:       ## Check format, bugs, banned functions, layers and lengths.
 	@tools/setup test && tools/check
