@@ -23,9 +23,8 @@ set key top left horizontal
 def bars(file: Path, groups: dict[str, dict[str, float]]) -> None:
     """A cluster of bars for each group, a colour for each name in it."""
     names = sorted({name for group in groups.values() for name in group})
-    table = "\n".join([f'group {" ".join(names)}', *(
-        f'"{group}" ' + " ".join(f"{bar.get(name, 0):.0f}" for name in names)
-        for group, bar in groups.items())])
+    table = "\n".join(f'"{group}" ' + " ".join(f"{bar.get(name, 0):.0f}" for name in names)
+                      for group, bar in groups.items())
     columns = ", ".join(f"$data using {i + 2}{':xtic(1)' if i == 0 else ''} title '{name}'"
                         for i, name in enumerate(names))
     script = f"{HEAD.format(file=file)}\n$data << EOD\n{table}\nEOD\nplot {columns}\n"
