@@ -58,6 +58,9 @@ def test_the_example_settings_name_only_variables_that_there_are():
     known = {found["name"] for found in VARIABLE.finditer(run("items", "--help").stdout)}
     named = re.findall(r"^#?([A-Z][A-Z0-9_]*)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
     own = {name.removeprefix("ITEMS_").removeprefix("ACTIVITY_") for name in named}
+    fragments = [ROOT / "compose.yaml", *ROOT.glob("*/*/compose*.yaml")]
+    composed = "".join(fragment.read_text() for fragment in fragments)
+    known |= set(re.findall(r"\$\{([A-Z][A-Z0-9_]*)", composed))
     assert own <= known, own - known
 
 
