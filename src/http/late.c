@@ -75,12 +75,12 @@ static void on_sweep(tn__timer *timer)
     tn__server *server = timer->owner;
     int64_t now_us = tn__loop_now_us(server->loop);
     for (tn__client *c = server->clients; c != NULL; c = c->next) {
-        bool gone = is_gone(c);
-        if (!gone && !is_too_slow(c, now_us))
-            continue;
-        if (!gone)
+        if (is_gone(c)) {
+            shutdown(c->fd, SHUT_RDWR); /* which the library sees */
+        } else if (is_too_slow(c, now_us)) {
             tn__client_end(c, 408, "The request did not arrive in time.");
-        shutdown(c->fd, gone ? SHUT_RDWR : SHUT_RD); /* which the library sees */
+            shutdown(c->fd, SHUT_RD);
+        }
     }
     if (server->n_clients > 0)
         tn__timer_start(server->loop, timer, now_us + sweep_us(server));
