@@ -10,6 +10,7 @@ import re
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from .ids import uuid7
+from .lingering import LingeringTransport
 from .logs import log
 from .metrics import REQUEST_SECONDS
 from .problems import (BAD_REQUEST, HEADER_TOO_LARGE, MEDIA_TYPE, REQUEST_TIMEOUT, UNAVAILABLE,
@@ -46,9 +47,10 @@ class LimitedProtocol(HttpToolsProtocol):
     # ---- Connections ----------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        super().connection_made(transport)
+        super().connection_made(LingeringTransport(transport, self.loop, self._more_may_come))
         if len(self.connections) > self.connections_max:
             self._refuse(busy(UNAVAILABLE, "As many connections are open as may be."))
+            self.transport.close_at_once()  # It would be in the place of another.
             return
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler)
@@ -56,20 +58,26 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_reading_timer()
         self._unset_keepalive_if_required()
+        self.transport.close_at_once()
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:
         """A client that has said all still gets its answers; one in mid-sentence is let go."""
+        if self.transport.lingers:
+            return False
         if self.cycle is None or self.cycle.response_complete or self.cycle.more_body:
             return False
         newest = self.pipeline[0][0] if self.pipeline else self.cycle
         newest.keep_alive = False
         return True
 
+    def _more_may_come(self) -> bool:
+        return self._refused or self._reading is not None
+
     # ---- Bytes ------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
+        if self.transport.lingers:
             return
         try:
             if not self._in_head and self._reading is None:
