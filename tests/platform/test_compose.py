@@ -176,6 +176,12 @@ def test_what_is_mounted_is_in_the_repository_and_read_only(merged):
                 (name, source)
 
 
+def test_the_brokers_image_is_the_one_whose_console_shows_numbers(merged):
+    """The plain one holds `management_agent.disable_metrics_collector = true` in a folder that is
+    read after rabbitmq.conf, so no setting of ours could take it back."""
+    assert merged["services"]["rabbitmq"]["image"].endswith("-management")
+
+
 # ---- Versions ----------------------------------------------------------------------------
 
 

@@ -222,6 +222,13 @@ def test_a_service_may_do_no_more_at_the_broker_than_it_must(core, user, act):
         connection.close()
 
 
+def test_the_console_shows_numbers(core):
+    password = (SECRETS / "rabbitmq-admin-password").read_text()
+    told = requests.get(f"http://{core.address('rabbitmq', 'web')}:15672/api/overview", timeout=10,
+                        auth=("admin", password))
+    assert told.status_code == 200 and told.json()["disable_stats"] is False
+
+
 # ---- Losses ----------------------------------------------------------------------------
 
 
