@@ -35,6 +35,12 @@ REVOKE ALL ON SCHEMA public FROM PUBLIC;
 SQL
 }
 
+# authentik's containers take turns to migrate: who does holds a lock, on a connection that is idle
+# in a transaction until all is done. Without the connection two would migrate at once.
+let_idle() {
+    sql postgres <<<"ALTER ROLE $1 SET idle_in_transaction_session_timeout = 0;"
+}
+
 make_role postgres_exporter postgres-exporter-password
 sql postgres <<'SQL'
 GRANT pg_monitor TO postgres_exporter;
@@ -44,4 +50,5 @@ SQL
 for name in ${DATABASES:-items activity authentik}; do
     make_role "$name" "$name-db-password"
     make_database "$name"
+    [ "$name" != authentik ] || let_idle "$name"
 done

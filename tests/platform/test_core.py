@@ -173,6 +173,14 @@ def test_a_role_cannot_even_connect_to_anothers_database(core):
     assert_roles_keep_to_themselves(core)
 
 
+@pytest.mark.parametrize("user, time", [("items", "1min"), ("activity", "1min"),
+                                        ("authentik", "0")])
+def test_only_authentik_may_be_idle_in_a_transaction(core, user, time):
+    """Its migrations are done under a lock in such a transaction."""
+    done = core.psql(user, user, "SHOW idle_in_transaction_session_timeout")
+    assert done.stdout.strip() == time, done.stderr
+
+
 def test_a_role_can_neither_make_roles_nor_databases(core):
     for sql in ("CREATE ROLE spy", "CREATE DATABASE spy", "COPY (SELECT 1) TO PROGRAM 'true'"):
         assert "permission denied" in core.psql("items", "items", sql).stderr, sql
