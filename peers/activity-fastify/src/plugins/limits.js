@@ -1,6 +1,7 @@
 // Limits of size and number, each told to whoever meets it.
 
 import fp from 'fastify-plugin'
+import { lingerWhileItComes } from '../http/lingering.js'
 import { Problem, busy } from '../problems.js'
 
 const COLON_SPACE_AND_LINE_END = 4
@@ -9,6 +10,7 @@ async function limits (app, { config, state }) {
   let inFlight = 0
 
   app.addHook('onRequest', async (request) => {
+    if (hasBody(request.headers)) lingerWhileItComes(request.raw)
     const { HEADER_BYTES_MAX: headerMax, BODY_BYTES_MAX: bodyMax } = config
     const target = request.raw.url.length
     if (target > headerMax) {
@@ -54,6 +56,10 @@ async function limits (app, { config, state }) {
     request.expectsContinue = true
     app.server.emit('request', request, response)
   })
+}
+
+function hasBody (headers) {
+  return 'content-length' in headers || 'transfer-encoding' in headers
 }
 
 function headerBytes ({ rawHeaders }) {
