@@ -153,6 +153,14 @@ def test_every_container_is_started_again_and_asked_how_it_is(merged):
         assert merged["services"][name].get("restart") in ("no", "on-failure"), name
 
 
+def test_make_up_can_wait_for_every_container(merged):
+    """`up --wait` is content with a container that runs when nothing is said of its health; a check
+    that is switched off it takes for one that can't be waited for."""
+    for name, one in each(merged):
+        asked = one.get("healthcheck", {})
+        assert not asked.get("disable") and asked.get("test") != ["NONE"], name
+
+
 def test_what_is_waited_for_is_there_and_can_be_waited_for(merged):
     for name, one in each(merged):
         for other, wait in (one.get("depends_on") or {}).items():
