@@ -7,6 +7,8 @@ import subprocess
 import pytest
 import yaml
 from kit.paths import ROOT
+from kit.services import read_env
+from support import grafana_types
 
 GRAFANA = ROOT / "platform" / "grafana"
 DASHBOARDS = sorted((GRAFANA / "dashboards").glob("*.json"))
@@ -99,3 +101,31 @@ def test_the_dashboard_of_services_leads_to_traces_and_logs():
 def test_uids_are_unlike():
     uids = [json.loads(path.read_text())["uid"] for path in DASHBOARDS]
     assert len(set(uids)) == len(uids)
+
+
+# ---- What Grafana says of them ----------------------------------------------------------
+
+
+@each
+def test_grafanas_own_types_take_the_dashboard(path):
+    assert grafana_types.faults(json.loads(path.read_text())) == []
+
+
+def test_grafanas_types_are_those_of_the_release_that_runs():
+    pinned = read_env(ROOT / "platform" / "versions.env")["GRAFANA_VERSION"]
+    assert grafana_types.version() == pinned
+
+
+def test_grafanas_types_tell_what_is_wrong():
+    """One fault in each part that is judged by a type of its own."""
+    dashboard = json.loads((GRAFANA / "dashboards/services.json").read_text())
+    kinds = {panel["type"]: panel for panel in dashboard["panels"]}
+    dashboard |= {"graphTooltip": 7, "panels": list(kinds.values())}
+    kinds["row"]["colapsed"] = True
+    kinds["stat"]["options"]["colorMode"] = "loud"
+    kinds["heatmap"]["fieldConfig"]["defaults"]["units"] = "s"
+    kinds["timeseries"]["fieldConfig"]["defaults"]["custom"]["linewidth"] = 1
+    told = grafana_types.faults(dashboard)
+    assert len(told) == 5
+    for said in ("7", "colapsed", "loud", "units", "linewidth"):
+        assert any(f"'{said}'" in one or f"'\"{said}\"'" in one for one in told), said
