@@ -12,15 +12,14 @@ import pytest
 from kit.paths import ROOT
 from support.broker import event
 from support.client import new_key
-from support.implementations import C, PEERS, present
+from support.implementations import C, PEERS, each_once, present
 from support.load import item
 from support.wait import eventually
 from support.world import World
 
 ORIGIN = "https://shop.example"
 TOOLS = ROOT / ".trunnion" / "conformance"
-# Each implementation once; then all other pairings.
-EACH_ONCE = list(itertools.zip_longest(present("items"), present("activity"), fillvalue=C))
+EACH_ONCE = each_once()
 PAIRINGS = EACH_ONCE + [pair for pair in itertools.product(present("items"), present("activity"))
                         if pair not in EACH_ONCE]
 # What a test may be marked with, to be run for fewer.

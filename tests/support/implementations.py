@@ -5,6 +5,7 @@ C is the program in BUILD_DIR (default: build), a peer is its folder's `run`. A 
 elsewhere is given as a command line, in ITEMS_COMMAND or ACTIVITY_COMMAND.
 """
 
+import itertools
 import os
 import shlex
 from pathlib import Path
@@ -26,6 +27,11 @@ def build_dir() -> Path:
 def present(name: str) -> list[str]:
     """The implementations of a service that this checkout holds, C first."""
     return [C, *(peer for peer in PEERS.get(name, {}) if runner(name, peer).exists())]
+
+
+def each_once() -> list[tuple[str, str]]:
+    """Pairings of items and activity in which each implementation is once; first C with C."""
+    return list(itertools.zip_longest(*map(present, PEERS), fillvalue=C))
 
 
 def chosen(name: str) -> str:

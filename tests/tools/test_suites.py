@@ -91,3 +91,38 @@ def test_a_command_that_takes_too_long_is_ended_and_has_failed(tmp_path, monkeyp
     late = suites.execute("late", ["sleep", "60"], minutes=0.005)
     assert late.status is None
     assert suites.one("late", late).failures[0].startswith("late: ran out of time")
+
+
+PEER_TEST = """#!/bin/sh
+[ "$1" = --junit ] && printf '%s' "{report}" >"$2"
+exit {status}
+"""
+
+
+def peer(tmp_path, monkeypatch, report="", status=0, make_status=0):
+    monkeypatch.setattr(suites, "ROOT", tmp_path)
+    monkeypatch.setattr(suites, "LOGS", tmp_path / "logs")
+    folder = tmp_path / "peers" / "items-x"
+    (folder / "tests").mkdir(parents=True)
+    for name, text in (("make", f"#!/bin/sh\nexit {make_status}\n"),
+                       ("test", PEER_TEST.format(report=report, status=status))):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    return suites.peers()
+
+
+def test_a_peers_own_tests_count(tmp_path, monkeypatch):
+    outcome = peer(tmp_path, monkeypatch, "<testsuites><testcase name='a'/></testsuites>")
+    assert (outcome.passed, outcome.failures) == (2, [])  # With that it was made.
+
+
+@pytest.mark.parametrize("report, status", [
+    ("", 0), ("<testsuites/>", 0), ("<testsuites><testcase name='a'/></testsuites>", 1),
+    ("<testsuites><testcase name='a'><failure/></testcase></testsuites>", 1)])
+def test_a_peers_own_tests_that_fail_are_told(tmp_path, monkeypatch, report, status):
+    assert len(peer(tmp_path, monkeypatch, report, status).failures) == 1
+
+
+def test_a_peer_that_can_not_be_made_has_failed(tmp_path, monkeypatch):
+    outcome = peer(tmp_path, monkeypatch, make_status=1)
+    assert outcome.passed == 0 and len(outcome.failures) == 1

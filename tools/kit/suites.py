@@ -107,19 +107,26 @@ def counted(name: str, ran: Ran) -> Outcome:
 
 
 def junit(name: str, ran: Ran, report: Path) -> Outcome:
-    """pytest's own report. A skipped test did not run, so it has failed."""
+    """The report that pytest, or another, has made. A skipped test did not run, so it failed."""
     outcome = Outcome()
-    if report.exists():
-        for case in ElementTree.parse(report).iter("testcase"):
-            bad = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
-            where = f"{case.get('classname', '')}::{case.get('name', '')}"
-            if bad:
-                outcome.failures.append(f"{name}: {where} ({bad[0]})")
-            else:
-                outcome.passed += 1
+    for case in _cases(report):
+        bad = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
+        where = f"{case.get('classname', '')}::{case.get('name', '')}"
+        if bad:
+            outcome.failures.append(f"{name}: {where} ({bad[0]})")
+        else:
+            outcome.passed += 1
     if not outcome.failures and (ran.status != 0 or not outcome.passed):
         outcome.failures.append(f"{name}: {ran.reason()}")
     return outcome
+
+
+def _cases(report: Path) -> list[ElementTree.Element]:
+    """None of a report that is not there, or that was not written to its end."""
+    try:
+        return list(ElementTree.parse(report).iter("testcase"))
+    except (OSError, ElementTree.ParseError):
+        return []
 
 
 def meson(name: str, ran: Ran, build: Path) -> Outcome:
@@ -165,18 +172,54 @@ def units(kind: str) -> Outcome:
     return meson(f"unit ({kind})", ran, folder)
 
 
-def python(name: str, *where: str, minutes: float, build_dir: str = "build-asan") -> Outcome:
+def python(name: str, *where: str, minutes: float, build_dir: str = "build-asan",
+           env: dict[str, str] | None = None) -> Outcome:
     report = LOGS / f"{name}.xml"
     report.unlink(missing_ok=True)
     folders = [place for place in where if (ROOT / place).exists()]
     ran = execute(name, [*fixed_addresses(), PYTHON, "-B", "-m", "pytest", "-ra", "--durations=10",
                          f"--junitxml={report}", *folders],
-                  minutes, {**SANITIZERS, "BUILD_DIR": build_dir})
+                  minutes, {**SANITIZERS, "BUILD_DIR": build_dir, **(env or {})})
     return junit(name, ran, report)
 
 
 def service_tests() -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for path in (ROOT / "services").glob("*/tests"))
+
+
+def contract_tests(items: str, activity: str) -> Outcome:
+    """The contract's own tests against one pairing of implementations."""
+    return python(f"contract-{items}-{activity}", "tests/integration", *service_tests(), minutes=20,
+                  build_dir="build", env={"ITEMS": items, "ACTIVITY": activity})
+
+
+# ---- The peers ----------------------------------------------------------------------
+
+
+def made_peers() -> Outcome:
+    """Installs what they stand on, so that no test's time limit counts that."""
+    return _sum(*(one(f"make {maker.parent.name}",
+                      execute(f"make-{maker.parent.name}", [maker], 15))
+                  for maker in sorted((ROOT / "peers").glob("*/make"))))
+
+
+def own_tests(peer: Path) -> Outcome:
+    """What concerns a peer alone: by its own `test`, or pytest's."""
+    name = f"peers-{peer.name}"
+    if not (peer / "test").exists():
+        return python(name, f"peers/{peer.name}/tests", minutes=10, build_dir="build")
+    report = LOGS / f"{name}.xml"
+    report.unlink(missing_ok=True)
+    return junit(name, execute(name, [peer / "test", "--junit", report], 10), report)
+
+
+def peers() -> Outcome:
+    """What concerns each peer alone."""
+    made = made_peers()
+    if made.failures:
+        return made
+    return _sum(made, *(own_tests(folder.parent)
+                        for folder in sorted((ROOT / "peers").glob("*/tests"))))
 
 
 def fuzz() -> Outcome:
@@ -205,14 +248,15 @@ PARTS = {
     "fuzz": fuzz,
     "integration": lambda: python("integration", "tests/integration", *service_tests(), minutes=15),
     "chaos": lambda: python("chaos", "tests/chaos", minutes=15, build_dir="build"),
+    "peers": peers,
     "platform": lambda: python("platform", "tests/platform", minutes=25, build_dir="build"),
     "tools": lambda: python("tools", "tests/tools", minutes=15, build_dir="build"),
 }
 # What must have been built before; with clang's sanitizers, and with gcc as it is shipped.
 NEEDS = {
     "check": ["asan"], "unit": ["asan", "release"], "tsan": ["tsan"], "lint": [], "fuzz": [],
-    "integration": ["asan", "release"], "chaos": ["release"], "platform": ["release"],
-    "tools": ["release"],
+    "integration": ["asan", "release"], "chaos": ["release"], "peers": ["release"],
+    "platform": ["release"], "tools": ["release"],
 }
 
 
