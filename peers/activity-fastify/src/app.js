@@ -1,20 +1,23 @@
 // The HTTP side: Fastify, and the plugins that make the contract of it. Each has one idea.
 
 import Fastify, { LogController } from 'fastify'
-import { clientErrorHandler } from './http/raw.js'
+import { v7 as uuidv7 } from 'uuid'
+import { limitConnections } from './http/connections.js'
+import { clientErrorHandler, connectHandler, textOf } from './http/raw.js'
 import { Paths, pathOf, withoutHost } from './http/paths.js'
+import { requestIdOf } from './http/request-id.js'
 import cors from './plugins/cors.js'
 import idempotency from './plugins/idempotency.js'
 import limits from './plugins/limits.js'
 import negotiation from './plugins/negotiation.js'
 import pages from './plugins/pages.js'
 import problems, { problemOf } from './plugins/problems.js'
-import requests, { requestId } from './plugins/requests.js'
+import requests from './plugins/requests.js'
 import validation from './plugins/validation.js'
 import activities from './routes/activities.js'
 import deadLetters from './routes/dead-letters.js'
 import stream from './routes/stream.js'
-import { PROBLEM_TYPE } from './problems.js'
+import { PROBLEM_TYPE, busy } from './problems.js'
 
 const HEADER_ROOM_BYTES = 64 << 10
 const SWEEP_MS_MAX = 1000
@@ -23,13 +26,14 @@ export async function buildApp (options) {
   const { config, log, metrics } = options
   const paths = new Paths()
   const atHand = new WeakMap() // The request that a connection is at.
+  const tell = teller(log, metrics)
   const app = Fastify({
     loggerInstance: log,
     // The one line of a request is written in plugins/requests.js.
     logController: new LogController({
       disableRequestLogging: true, requestIdLogLabel: 'request_id'
     }),
-    genReqId: requestId,
+    genReqId: requestIdOf,
     bodyLimit: Math.max(config.BODY_BYTES_MAX, 1),
     keepAliveTimeout: config.IDLE_TIMEOUT_MS,
     requestTimeout: config.READ_TIMEOUT_MS,
@@ -37,7 +41,7 @@ export async function buildApp (options) {
     routerOptions: { maxParamLength: config.HEADER_BYTES_MAX, querystringParser: () => ({}) },
     rewriteUrl: (raw) => withoutHost(raw.url),
     frameworkErrors: answerUnrouted(config),
-    clientErrorHandler: clientErrorHandler({ paths, atHand, tell: teller(log, metrics) }),
+    clientErrorHandler: clientErrorHandler({ paths, atHand, tell }),
     http: {
       // Larger than what is allowed, so that it is we who say so.
       maxHeaderSize: 4 * config.HEADER_BYTES_MAX + HEADER_ROOM_BYTES,
@@ -46,7 +50,8 @@ export async function buildApp (options) {
       connectionsCheckingInterval: Math.min(Math.ceil(config.READ_TIMEOUT_MS / 8), SWEEP_MS_MAX)
     }
   })
-  app.server.maxConnections = config.CONNECTIONS_MAX
+  limitConnections(app.server, config.CONNECTIONS_MAX, () => refusal(tell))
+  app.server.on('connect', connectHandler({ paths, tell }))
   app.addHook('onRoute', (route) => paths.add(route))
   readBodiesAsTheyAre(app)
 
@@ -87,6 +92,14 @@ function answerUnrouted (config) {
       .serializer(String) // Which leaves the media type alone.
       .send(JSON.stringify(problem.body(pathOf(request.raw.url), request.id)))
   }
+}
+
+/** What a connection too many is told. */
+function refusal (tell) {
+  const problem = busy('service-unavailable', 1, 'As many connections are open as may be.')
+  const id = uuidv7()
+  tell(problem, id)
+  return textOf(problem, undefined, id)
 }
 
 /** Tells of an answer that was given in Fastify's place; a request that had begun tells itself. */

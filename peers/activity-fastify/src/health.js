@@ -1,5 +1,5 @@
-// Readiness: the database is needed; a broker that is away only degrades, since what is to be sent
-// waits in the outbox.
+// Readiness: the database is needed, by every process; a broker that is away only degrades, since
+// what is to be sent waits in the outbox.
 
 import { reasonOf } from './database/errors.js'
 
@@ -7,50 +7,32 @@ const PROBE = { name: 'trunnion_probe', text: 'SELECT 1' }
 const PROBE_TIMEOUT_MS = 1000
 const FRESH_MS = 100
 
-export class Readiness {
-  #database
-  #state
-  #relay
-  #consumer
-  #fault = 'not reached yet'
-  #isMigrated = false
+/** How one process is. */
+export class Health {
+  #database = null
+  #messages = []
   #probe = null
   #probedAt = 0
 
-  constructor ({ database, state, relay, consumer }) {
+  watchDatabase (database) {
     this.#database = database
-    this.#state = state
-    this.#relay = relay
-    this.#consumer = consumer
   }
 
-  notMigrated (why) {
-    this.#fault = why
+  /** Each has a `fault`. */
+  watchBroker (...messages) {
+    this.#messages = messages
   }
 
-  migrated () {
-    this.#isMigrated = true
-  }
-
-  /** What /readyz answers with. */
-  async read () {
-    const database = await this.#databaseFault()
-    const broker = this.#brokerFault()
+  /** { database, broker }: '' when all is well, else why not. */
+  async faults () {
     return {
-      status: this.#judge(database, broker),
-      checks: { database: check(database), broker: check(broker) }
+      database: this.#database === null ? '' : await this.#databaseFault(),
+      broker: firstOf(this.#messages.map(({ fault }) => fault))
     }
   }
 
-  #judge (database, broker) {
-    if (this.#state.isDraining) return 'draining'
-    if (database !== '') return 'unavailable'
-    return broker === '' ? 'ready' : 'degraded'
-  }
-
-  /** '' when all is well, else why not. Those who ask at once share an answer. */
-  async #databaseFault () {
-    if (!this.#isMigrated) return this.#fault
+  /** Those who ask at once share an answer. */
+  #databaseFault () {
     if (this.#probe === null || Date.now() - this.#probedAt > FRESH_MS) {
       this.#probedAt = Date.now()
       this.#probe = this.#ask()
@@ -68,11 +50,57 @@ export class Readiness {
     clearTimeout(timer)
     return fault
   }
+}
 
-  #brokerFault () {
-    if (!this.#isMigrated) return 'waits for the database'
-    return this.#relay.fault || this.#consumer.fault
+/** What the service says of itself: all of its processes together. */
+export class Readiness {
+  #askAll
+  #migrationFault = 'not reached yet'
+  #isDraining = false
+
+  /** `askAll()` gives the faults of each process. */
+  constructor (askAll) {
+    this.#askAll = askAll
+  }
+
+  notMigrated (why) {
+    this.#migrationFault = why
+  }
+
+  migrated () {
+    this.#migrationFault = ''
+  }
+
+  beginDrain () {
+    this.#isDraining = true
+  }
+
+  /** What /readyz answers with. */
+  async read () {
+    const { database, broker } = await this.#faults()
+    return {
+      status: this.#judge(database, broker),
+      checks: { database: check(database), broker: check(broker) }
+    }
+  }
+
+  async #faults () {
+    if (this.#migrationFault !== '') {
+      return { database: this.#migrationFault, broker: 'waits for the database' }
+    }
+    const all = await this.#askAll()
+    return {
+      database: firstOf(all.map(({ database }) => database)),
+      broker: firstOf(all.map(({ broker }) => broker))
+    }
+  }
+
+  #judge (database, broker) {
+    if (this.#isDraining) return 'draining'
+    if (database !== '') return 'unavailable'
+    return broker === '' ? 'ready' : 'degraded'
   }
 }
 
+const firstOf = (faults) => faults.find((fault) => fault !== '') ?? ''
 const check = (fault) => fault === '' ? { status: 'up' } : { status: 'down', detail: fault }

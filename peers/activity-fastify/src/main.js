@@ -7,6 +7,9 @@ import { loadConfig } from './config/load.js'
 import { configText, helpText } from './config/show.js'
 import { SERVICE } from './identity.js'
 
+// They are for the log's level, also before anybody listens: not for the debugger, nor the end.
+for (const signal of ['SIGUSR1', 'SIGUSR2']) process.on(signal, () => {})
+
 const EX_USAGE = 64
 const EX_CONFIG = 78
 
@@ -19,7 +22,8 @@ const ACTIONS = {
   '--openapi': async () => print(documentText((await import('./contract/contract.js')).openapi)),
   '--asyncapi': async () => print(documentText((await import('./contract/contract.js')).asyncapi)),
   '--check-config': () => print(configText(configured('to run'))),
-  '--migrate': async () => (await import('./migrate.js')).migrateOnly(configured('to migrate'))
+  '--migrate': async () => (await import('./migrate.js')).migrateOnly(configured('to migrate')),
+  '--health': async () => (await import('./probe.js')).probe(configured('to run'))
 }
 
 const documentText = (document) => `${JSON.stringify(document, null, 2)}\n`

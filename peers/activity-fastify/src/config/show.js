@@ -40,7 +40,8 @@ function groupText ([title, variables]) {
 export function helpText ({ name, version, summary }) {
   return `${name} ${version}: ${summary}
 
-Usage: ${name} [--help | --version | --openapi | --asyncapi | --check-config | --migrate]
+Usage: ${name} [--help | --version | --openapi | --asyncapi | --check-config | --migrate |
+  --health]
 
 Without an argument it runs until SIGTERM or SIGINT.
   --help          this text
@@ -49,12 +50,14 @@ Without an argument it runs until SIGTERM or SIGINT.
   --asyncapi      print the AsyncAPI document
   --check-config  print the configuration, without secrets, or what is wrong with it
   --migrate       apply the migrations and end
+  --health        ask the service that runs with this configuration whether it is ready
 
 It is configured by environment variables. Instead of any X, X_FILE may name a file that
 holds the value. One that is set to nothing counts as not set; what holds then stands in
 parentheses.
 ${Object.entries(GROUPS).map(groupText).join('')}
-Exit status: 0 after a clean stop, 64 for a wrong argument, 70 when it cannot start, 78 when
-the configuration is wrong.
+Exit status: 0 after a clean stop, 1 when --health found it not ready, 64 for a wrong
+argument, 70 when it cannot start or one of its processes has failed, 78 when the
+configuration is wrong.
 `
 }

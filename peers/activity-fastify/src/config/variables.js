@@ -64,7 +64,7 @@ export const GROUPS = {
     WORKERS: {
       ...whole(1, WORKERS_MAX, Math.min(os.availableParallelism(), WORKERS_MAX)),
       shown: 'the number of cores',
-      help: 'Event loops, each a thread.'
+      help: 'Event loops, each a process when there are several.'
     },
     CONNECTIONS_MAX: { ...whole(1, 100000, 4096), help: 'Connections of the whole process.' },
     REQUESTS_MAX: { ...whole(1, 100000, 1024), help: 'Requests at work at once; 503 beyond.' },

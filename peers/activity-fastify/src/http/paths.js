@@ -1,5 +1,7 @@
 // Which path is which, for those that no route has met: another method, or no HTTP at all.
 
+import { Problem, methodNotAllowed } from '../problems.js'
+
 const PREFLIGHT = '*'
 const ORDER = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 
@@ -12,7 +14,14 @@ export class Paths {
     const entry = this.#entries.get(url) ??
       { url, isPage: config?.page === true, methods: new Set(), matches: matcherOf(url) }
     for (const one of [method].flat()) entry.methods.add(one)
+    // Of a path with and without a slash at its end, Fastify tells of one GET and both HEADs.
+    if (entry.methods.has('HEAD')) entry.methods.add('GET')
     this.#entries.set(url, entry)
+  }
+
+  /** Those that some path takes. */
+  get methods () {
+    return new Set([...this.#entries.values()].flatMap(({ methods }) => [...methods]))
   }
 
   /** The entry of a path as it came; undefined when it leads nowhere. Fixed ones go first. */
@@ -21,6 +30,13 @@ export class Paths {
     const found = [...this.#entries.values()].filter(({ matches }) => matches.test(decoded))
     return found.find(({ url }) => !url.includes(':')) ?? found[0]
   }
+}
+
+/** What a request is told that no route has met. */
+export function leadsNowhere (entry) {
+  return entry === undefined
+    ? new Problem('not-found', 'Nothing is at this path.')
+    : methodNotAllowed(allowOf(entry))
 }
 
 export const allowOf = ({ methods }) =>

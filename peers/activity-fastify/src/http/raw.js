@@ -3,8 +3,9 @@
 
 import http from 'node:http'
 import { v7 as uuidv7 } from 'uuid'
-import { Problem, PROBLEM_TYPE, methodNotAllowed } from '../problems.js'
-import { allowOf, pathOf } from './paths.js'
+import { Problem, PROBLEM_TYPE, malformedPath } from '../problems.js'
+import { leadsNowhere, pathOf } from './paths.js'
+import { requestIdOf } from './request-id.js'
 
 const REQUEST_ID = /^x-request-id:[ \t]*([A-Za-z0-9._-]{1,128})[ \t]*\r?$/im
 const ENDLESS_LINE = /^[A-Z]+ \S+$/
@@ -25,6 +26,18 @@ export function clientErrorHandler ({ paths, atHand, tell }) {
     const requestId = request?.id ?? idIn(error) ?? uuidv7()
     tell(problem, requestId, request)
     socket.end(textOf(problem, path, requestId))
+  }
+}
+
+/** A handler of the server's connect: this is no proxy, and CONNECT a method like any other. */
+export function connectHandler ({ paths, tell }) {
+  return function onConnect (raw, socket) {
+    const path = pathOf(raw.url)
+    const problem = path.startsWith('/') ? leadsNowhere(paths.find(path)) : malformedPath()
+    const id = requestIdOf(raw)
+    tell(problem, id)
+    socket.on('error', () => {}) // The client was faster.
+    socket.end(textOf(problem, path, id))
   }
 }
 
@@ -56,12 +69,11 @@ const malformed = () => new Problem('bad-request', 'The request is not valid HTT
 /** A method that Node.js doesn't know is well-formed HTTP all the same. */
 function ofMethod (line, path, paths) {
   if (line === null) return undefined
-  const entry = paths.find(path)
-  if (entry === undefined) return new Problem('not-found', 'Nothing is at this path.')
-  return methodNotAllowed(allowOf(entry))
+  return leadsNowhere(paths.find(path))
 }
 
-function textOf (problem, path, requestId) {
+/** The whole answer, after which the connection ends. */
+export function textOf (problem, path, requestId) {
   const body = JSON.stringify(problem.body(path, requestId))
   const headers = {
     ...problem.headers,

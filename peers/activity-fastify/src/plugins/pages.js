@@ -32,7 +32,7 @@ export default async function pages (app, options) {
   await app.register(problemTypes)
 }
 
-async function health (app, { service, state, readiness }) {
+async function health (app, { service, state, whole }) {
   app.addHook('onSend', async (_request, reply) => { reply.header('Cache-Control', 'no-store') })
 
   app.get('/livez', PAGE, async () => ({
@@ -43,16 +43,16 @@ async function health (app, { service, state, readiness }) {
   }))
 
   app.get('/readyz', PAGE, async (_request, reply) => {
-    const told = await readiness()
+    const told = await whole.readiness()
     if (!['ready', 'degraded'].includes(told.status)) reply.code(503).header('Retry-After', '1')
     return told
   })
 }
 
-async function metrics (app, { metrics }) {
+async function metrics (app, { whole }) {
   app.get('/metrics', PAGE, async (request, reply) => {
     const wanted = request.accepts().type(METRICS_TYPES) || METRICS_TYPES[0]
-    const page = await metricsPage(metrics.registry, wanted !== METRICS_TYPES[0])
+    const page = await metricsPage(await whole.metrics(), wanted !== METRICS_TYPES[0])
     return reply.header('Cache-Control', 'no-store').type(page.type).send(page.text)
   })
 }
@@ -89,10 +89,12 @@ async function problemTypes (app) {
     reply.header('Vary', 'Accept')
     return request.accepts().type(['application/json', 'text/html']) === 'text/html'
       ? reply.type('text/html; charset=utf-8').send(htmlOf(slug, TYPES[slug]))
-      : { type: `/problems/${slug}`, title: TYPES[slug].title, status: TYPES[slug].status,
-          description: TYPES[slug].meaning }
+      : jsonOf(slug, TYPES[slug])
   })
 }
+
+const jsonOf = (slug, { status, title, meaning }) =>
+  ({ type: `/problems/${slug}`, title, status, description: meaning })
 
 const escaped = (text) => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`)
 

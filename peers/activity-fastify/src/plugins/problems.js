@@ -2,8 +2,8 @@
 
 import fp from 'fastify-plugin'
 import { kindOf } from '../database/errors.js'
-import { allowOf } from '../http/paths.js'
-import { PROBLEM_TYPE, Problem, busy, malformedPath, methodNotAllowed } from '../problems.js'
+import { allowOf, leadsNowhere } from '../http/paths.js'
+import { PROBLEM_TYPE, Problem, busy, malformedPath } from '../problems.js'
 
 const CORS_HEADERS = 'Accept, Authorization, Content-Type, Idempotency-Key, If-Match,' +
   ' If-None-Match, Last-Event-ID, Traceparent, Tracestate, X-Request-Id'
@@ -20,10 +20,10 @@ async function problems (app, { config, paths }) {
   })
 
   app.setNotFoundHandler((request, reply) => {
-    const entry = paths.find(request.path)
-    if (entry !== undefined && request.raw.method === 'OPTIONS') {
-      return answerOptions(request, reply, allowOf(entry))
-    }
+    const isOptions = request.raw.method === 'OPTIONS'
+    // OPTIONS of a star is about the whole service (RFC 9110 9.3.7).
+    const entry = isOptions && request.path === '*' ? paths : paths.find(request.path)
+    if (isOptions && entry !== undefined) return answerOptions(request, reply, allowOf(entry))
     throw leadsNowhere(entry)
   })
 
@@ -32,12 +32,6 @@ async function problems (app, { config, paths }) {
     const type = reply.getHeader('content-type')
     if (type?.includes('json')) reply.header('Content-Type', type.replace('; charset=utf-8', ''))
   })
-}
-
-function leadsNowhere (entry) {
-  return entry === undefined
-    ? new Problem('not-found', 'Nothing is at this path.')
-    : methodNotAllowed(allowOf(entry))
 }
 
 export function send (problem, request, reply) {

@@ -3,22 +3,14 @@
 import fp from 'fastify-plugin'
 import { context, ROOT_CONTEXT, SpanKind, trace, TraceFlags } from '@opentelemetry/api'
 import { RandomIdGenerator } from '@opentelemetry/sdk-trace-node'
-import { v7 as uuidv7 } from 'uuid'
 import { patternOf } from '../contract/contract.js'
 import { pathOf } from '../http/paths.js'
 import { ratioKeeps } from '../telemetry/sampler.js'
 import { contextOf, exemplarOf, failSpan, now } from '../telemetry/tracing.js'
 
-const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/
 const KNOWN_METHODS = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'])
 const CLIENT_GONE = 499
 const ACTOR_MAX = 256
-
-/** The client's name for the request, if it is one; else one of ours. */
-export function requestId (raw) {
-  const given = raw.headers['x-request-id']
-  return given !== undefined && REQUEST_ID.test(given) ? given : uuidv7()
-}
 
 const ids = new RandomIdGenerator()
 

@@ -7,11 +7,15 @@ import pino from 'pino'
 import { trace } from '@opentelemetry/api'
 
 const QUEUE_BYTES_MAX = 1 << 20
+const PIPE_BUF = 4096 // What a pipe takes as a whole (POSIX); Linux's is this large.
 
 export const LEVELS = ['debug', 'info', 'warn', 'error']
 
-export function openLog (service, level) {
-  const destination = pino.destination({ fd: 1, sync: false, maxLength: QUEUE_BYTES_MAX })
+/** `isShared`: other processes write to the same output, and lines must not be mixed. */
+export function openLog (service, level, { isShared = false } = {}) {
+  const destination = pino.destination({
+    fd: 1, sync: false, maxLength: QUEUE_BYTES_MAX, ...(isShared ? { maxWrite: PIPE_BUF } : {})
+  })
   const dropped = { count: 0 }
   destination.on('drop', () => { dropped.count += 1 })
   destination.on('error', () => { dropped.count += 1 }) // Its reader is gone.
@@ -40,7 +44,7 @@ function flush (destination) {
   }
 }
 
-/** SIGUSR1 makes the log say more, SIGUSR2 less. The line can always be seen. */
+/** By -1 it says more, by 1 less. The line can always be seen. */
 export function changeLevel (log, by) {
   const level = LEVELS[LEVELS.indexOf(log.level) + by]
   if (level === undefined) return

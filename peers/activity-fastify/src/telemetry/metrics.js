@@ -10,7 +10,12 @@ const DB_SECONDS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5,
 const MESSAGE_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 const KEY_RESULTS = ['stored', 'replayed', 'mismatched', 'in_use']
 const DROP_REASONS = ['queue_full', 'export_failed', 'rejected']
-const OF_THE_PROCESS = /^process_(cpu_seconds_total|open_fds|max_fds|.*_bytes|start_time_seconds)$/
+// How the numbers of several processes become one; they are added up where nothing else is said.
+const AGGREGATORS = {
+  process_start_time_seconds: 'min',
+  trunnion_outbox_oldest_age_seconds: 'max'
+}
+const OF_THE_PROCESS = /^process_(open_fds|max_fds|.*_bytes|start_time_seconds)$/
 
 export function openMetrics () {
   // The library keeps exemplars for a registry of this type alone.
@@ -60,6 +65,9 @@ export function openMetrics () {
   // Series that are there from the start can be rated from the start.
   for (const result of KEY_RESULTS) metrics.keys.inc({ result }, 0)
   for (const reason of DROP_REASONS) metrics.spansDropped.inc({ reason }, 0)
+  for (const [name, aggregator] of Object.entries(AGGREGATORS)) {
+    registry.getSingleMetric(name).aggregator = aggregator
+  }
   return metrics
 }
 
@@ -79,6 +87,12 @@ export function watchCounter (registry, name, help, read) {
 
 /** Those that client libraries agree on; Prometheus' lint bars some names of Node's own. */
 function addProcess (registry) {
+  // The library's own counts only when its two parts, which we leave out, are looked at.
+  watchCounter(registry, 'process_cpu_seconds_total',
+    'Total user and system CPU time spent in seconds.', () => {
+      const { user, system } = process.cpuUsage()
+      return (user + system) / 1e6
+    })
   const all = new client.Registry()
   client.collectDefaultMetrics({ register: all })
   for (const metric of all.getMetricsAsArray()) {
@@ -88,13 +102,15 @@ function addProcess (registry) {
 
 // ---- Pages ---------------------------------------------------------------------
 
-export async function metricsPage (registry, asOpenMetrics) {
+/** `processes`: of each one, what its registry's getMetricsAsJSON() gives. */
+export async function metricsPage (processes, asOpenMetrics) {
   const type = asOpenMetrics
     ? client.Registry.OPENMETRICS_CONTENT_TYPE
     : client.Registry.PROMETHEUS_CONTENT_TYPE
+  const exemplars = newestExemplars(processes)
   const page = new client.Registry(type)
-  for (const metric of registry.getMetricsAsArray()) {
-    page.registerMetric(viewOf(metric, asOpenMetrics))
+  for (const metric of client.AggregatorRegistry.aggregate(processes).getMetricsAsArray()) {
+    page.registerMetric(viewOf(metric, exemplars, asOpenMetrics))
   }
   const text = await page.metrics()
   return { type, text: asOpenMetrics ? withUnits(text) : text }
@@ -104,12 +120,28 @@ export async function metricsPage (registry, asOpenMetrics) {
 const withUnits = (text) => text.replace(/^# TYPE (\S+_(seconds|bytes)) .*$/gm, '$&\n# UNIT $1 $2')
 
 /** The library renames counters in place as it writes OpenMetrics, so it is given views of them. */
-function viewOf (metric, asOpenMetrics) {
+function viewOf (metric, exemplars, asOpenMetrics) {
   const name = asOpenMetrics && metric.type === 'counter'
     ? metric.name.replace(/_total$/, '')
     : metric.name
-  return { name, type: metric.type, get: async () => ({ ...await valuesOf(metric), name }) }
+  const values = metric.values.map((value) =>
+    ({ ...value, exemplar: exemplars.get(seriesOf(value)) }))
+  return { name, type: metric.type, get: () => ({ ...metric, name, values }) }
 }
 
-const valuesOf = (metric) =>
-  typeof metric.getForPromString === 'function' ? metric.getForPromString() : metric.get()
+/** The library adds up numbers and drops their exemplars. */
+function newestExemplars (processes) {
+  const newest = new Map()
+  for (const value of processes.flat().flatMap(({ values }) => values)) {
+    if (!value.exemplar) continue
+    const series = seriesOf(value)
+    const known = newest.get(series)
+    if (known === undefined || known.timestamp < value.exemplar.timestamp) {
+      newest.set(series, value.exemplar)
+    }
+  }
+  return newest
+}
+
+const seriesOf = ({ metricName, labels }) =>
+  `${metricName} ${Object.entries(labels).sort().join(' ')}`
