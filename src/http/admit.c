@@ -39,6 +39,26 @@ static bool path_is_known(tn_req *req, tn__found found)
     return !tn__req_answered(req);
 }
 
+/* What can be done here at all: every method that some path takes. */
+static void answer_for_all(tn_req *req)
+{
+    tn__answer_field(req, "Allow", tn__router_allow(req->http->router));
+    tn__answer_with(req, 204, NULL, (tn_str){ NULL, 0 });
+}
+
+/* The target of an OPTIONS that is about the server, not about something on it (RFC 9110 9.3.7). */
+static bool is_about_all(const tn_req *req)
+{
+    return tn_str_eq(req->target, TN_S("*")) && tn_str_eq(req->method_name, TN_S("OPTIONS"));
+}
+
+static bool is_about_one(tn_req *req)
+{
+    if (is_about_all(req))
+        answer_for_all(req);
+    return !tn__req_answered(req);
+}
+
 /* A browser asks first (WHATWG Fetch 3.2.2); anybody may ask what can be done here (RFC 9110 9.3.7). */
 static void answer_options(tn_req *req)
 {
@@ -104,7 +124,7 @@ void tn__admit(tn_req *req, size_t header_bytes)
 {
     /* Whatever else is wrong, the log names the endpoint. */
     tn__found found = tn__router_find(req->http->router, req->arena, req->path, &req->match);
-    if (framing_is_clear(req) && size_fits(req, header_bytes) && path_is_known(req, found) &&
-        method_is_known(req) && answer_is_acceptable(req))
+    if (framing_is_clear(req) && size_fits(req, header_bytes) && is_about_one(req) &&
+        path_is_known(req, found) && method_is_known(req) && answer_is_acceptable(req))
         check_content_type(req);
 }

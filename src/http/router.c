@@ -22,6 +22,7 @@ struct tn__router {
     node *root;
     tn__endpoint **endpoints;
     size_t n;
+    char allow[TN__ALLOW_BYTES];
 };
 
 tn__router *tn__router_open(void)
@@ -107,23 +108,37 @@ tn__endpoint *tn__router_add(tn__router *router, const char *prefix, const char 
     return endpoint_of(router, at, whole);
 }
 
-static void write_allow(tn__endpoint *endpoint)
+static bool takes(const tn__endpoint *endpoint, tn_method method)
 {
-    size_t n = 0;
+    return endpoint->routes[method] != NULL || (method == TN_GET && endpoint->page != NULL);
+}
+
+/* The methods that one of the endpoints takes. */
+static void write_allow(char allow[TN__ALLOW_BYTES], tn__endpoint *const *endpoints, size_t n)
+{
+    size_t at = 0;
     for (tn_method method = TN_GET; method < (tn_method)TN__METHODS; method++) {
-        if (endpoint->routes[method] == NULL && !(method == TN_GET && endpoint->page != NULL))
-            continue;
-        n += (size_t)snprintf(endpoint->allow + n, sizeof endpoint->allow - n, "%s%s",
-            tn__method_name(method), method == TN_GET ? ", HEAD, " : ", ");
+        size_t i = 0;
+        while (i < n && !takes(endpoints[i], method))
+            i++;
+        if (i < n)
+            at += (size_t)snprintf(allow + at, TN__ALLOW_BYTES - at, "%s%s",
+                tn__method_name(method), method == TN_GET ? ", HEAD, " : ", ");
     }
-    n += (size_t)snprintf(endpoint->allow + n, sizeof endpoint->allow - n, "OPTIONS");
-    assert(n < sizeof endpoint->allow);
+    at += (size_t)snprintf(allow + at, TN__ALLOW_BYTES - at, "OPTIONS");
+    assert(at < TN__ALLOW_BYTES);
 }
 
 void tn__router_finish(tn__router *router)
 {
     for (size_t i = 0; i < router->n; i++)
-        write_allow(router->endpoints[i]);
+        write_allow(router->endpoints[i]->allow, &router->endpoints[i], 1);
+    write_allow(router->allow, router->endpoints, router->n);
+}
+
+const char *tn__router_allow(const tn__router *router)
+{
+    return router->allow;
 }
 
 /* The decoded segments of a path; false when there are too many or one can't be decoded. */

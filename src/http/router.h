@@ -29,8 +29,10 @@ void tn__router_close(tn__router *router);
 /* The endpoint of `prefix` and `pattern` together, made when it isn't there. */
 tn__endpoint *tn__router_add(tn__router *router, const char *prefix, const char *pattern);
 size_t tn__router_count(const tn__router *router);
-/* Writes `allow` of each endpoint, once all are there. */
+/* Writes `allow` of each endpoint, and that of all, once all are there. */
 void tn__router_finish(tn__router *router);
+/* Every method that some endpoint takes. */
+const char *tn__router_allow(const tn__router *router);
 
 typedef enum { TN__FOUND, TN__NO_SUCH_PATH, TN__MALFORMED_PATH } tn__found;
 

@@ -121,6 +121,12 @@ static void allowed_methods_are_listed(void **state)
     assert_string_equal(match.endpoint->allow, "GET, HEAD, OPTIONS");
 }
 
+static void allowed_methods_of_all_paths_are_listed(void **state)
+{
+    (void)state;
+    assert_string_equal(tn__router_allow(router), "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+}
+
 static void methods_are_known_by_their_exact_name(void **state)
 {
     (void)state;
@@ -150,6 +156,7 @@ int main(void)
         ROUTER_TEST(other_paths_are_not_found),
         ROUTER_TEST(path_that_is_none_is_malformed),
         ROUTER_TEST(allowed_methods_are_listed),
+        ROUTER_TEST(allowed_methods_of_all_paths_are_listed),
         cmocka_unit_test(methods_are_known_by_their_exact_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
