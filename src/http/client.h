@@ -37,6 +37,7 @@ struct tn__client {
     bool unread;  /* it was answered before its body was read */
     bool excused; /* since the last request, a stray line end was */
     bool over;    /* the last sweep found that nothing more can come of it */
+    bool held; /* aside, until it is known whether it is the one that the library refuses */
     bool stream_watched;
     tn__watch hangup;
 };
@@ -54,6 +55,7 @@ struct tn__server {
     tn__client *clients;
     size_t n_clients;
     bool draining, quiet;
+    bool holds; /* some clients are held */
 };
 
 /* ---- server.c ------------------------------------------------------------ */
@@ -61,6 +63,8 @@ struct tn__server {
 /* Hands an accepted socket over to the library. */
 void tn__server_adopt(tn__server *server, int fd, const struct sockaddr_storage *address,
     unsigned length);
+/* Puts it aside until the library has done its turn. */
+void tn__client_hold(tn__client *client);
 
 /* ---- accept.c ------------------------------------------------------------ */
 
@@ -74,6 +78,8 @@ void tn__accept_end(tn__server *server);
 uint64_t tn__client_begun(const tn__client *client);
 /* Answers on the socket, and says farewell. The library finds out when it next reads or writes. */
 void tn__client_end(tn__client *client, int status, const char *detail);
+/* Answers what the library refuses with that status, in its place. */
+void tn__client_refuse(tn__client *client, int status);
 void tn__sweep_start(tn__server *server);
 /* The library is about to answer `status`, with a page of its own that says `why`. */
 void tn__refuse_unreadable(tn__server *server, int status, const char *why);

@@ -6,12 +6,22 @@
 #include <assert.h>
 #include <sys/socket.h>
 
-enum { SWEEPS_A_DEADLINE = 8, SWEEP_US_MIN = 20 * 1000, SWEEP_US_MAX = 1000 * 1000 };
+enum {
+    SWEEPS_A_DEADLINE = 8,
+    SWEEP_US_MIN = 20 * 1000,
+    SWEEP_US_MAX = 1000 * 1000,
+    HELD_MAX = 64,
+};
+
+static uint64_t begun_of(const tn__client *c, const tn__arrived *arrived)
+{
+    return arrived->bytes > c->taken ? arrived->bytes - c->taken : 0;
+}
 
 uint64_t tn__client_begun(const tn__client *c)
 {
-    uint64_t arrived = tn__tcp_arrived(c->fd);
-    return arrived > c->taken ? arrived - c->taken : 0;
+    tn__arrived arrived = tn__tcp_arrived(c->fd);
+    return begun_of(c, &arrived);
 }
 
 void tn__client_end(tn__client *c, int status, const char *detail)
@@ -28,9 +38,9 @@ void tn__client_end(tn__client *c, int status, const char *detail)
 /* ---- Too slow ------------------------------------------------------------ */
 
 /* An empty line after a body is no request (RFC 9112 2.2). */
-static bool has_begun(tn__client *c)
+static bool has_begun(tn__client *c, const tn__arrived *arrived)
 {
-    uint64_t begun = tn__client_begun(c);
+    uint64_t begun = begun_of(c, arrived);
     if (c->taken == 0 || c->excused || begun > 2)
         return begun > 0;
     c->excused = begun > 0;
@@ -38,11 +48,9 @@ static bool has_begun(tn__client *c)
     return false;
 }
 
-static bool is_too_slow(tn__client *c, int64_t now_us)
+static bool is_too_slow(tn__client *c, const tn__arrived *arrived, int64_t now_us)
 {
-    if (c->ended || c->phase == TN__AT_WORK || c->phase == TN__ANSWERING)
-        return false;
-    if (c->reading_since_us == 0 && has_begun(c))
+    if (c->reading_since_us == 0 && has_begun(c, arrived))
         c->reading_since_us = now_us;
     return c->reading_since_us != 0 &&
         now_us - c->reading_since_us >= (int64_t)c->server->limits.read_timeout_ms * 1000;
@@ -53,10 +61,9 @@ static bool is_too_slow(tn__client *c, int64_t now_us)
 /* The library reads a part, and waits for the next edge; when the client's end came before it had
  * read, there is none. Two sweeps have to find it so: between them the library has had its turn at
  * what it had read already. */
-static bool is_gone(tn__client *c)
+static bool is_gone(tn__client *c, const tn__arrived *arrived)
 {
-    bool over = !c->ended && c->phase != TN__AT_WORK && c->phase != TN__ANSWERING &&
-        tn__tcp_ended(c->fd) && tn__tcp_unread(c->fd) == 0;
+    bool over = arrived->all && tn__tcp_unread(c->fd) == 0;
     bool twice = over && c->over;
     c->over = over;
     return twice;
@@ -70,18 +77,28 @@ static int64_t sweep_us(const tn__server *server)
     return us < SWEEP_US_MIN ? SWEEP_US_MIN : us > SWEEP_US_MAX ? SWEEP_US_MAX : us;
 }
 
+static void sweep_over(tn__client *c, int64_t now_us)
+{
+    bool waits = !c->ended && c->phase != TN__AT_WORK && c->phase != TN__ANSWERING;
+    if (!waits) {
+        c->over = false;
+        return;
+    }
+    tn__arrived arrived = tn__tcp_arrived(c->fd); /* once for both, for it is a system call */
+    if (is_gone(c, &arrived)) {
+        shutdown(c->fd, SHUT_RDWR); /* which the library sees */
+    } else if (is_too_slow(c, &arrived, now_us)) {
+        tn__client_end(c, 408, "The request did not arrive in time.");
+        shutdown(c->fd, SHUT_RD);
+    }
+}
+
 static void on_sweep(tn__timer *timer)
 {
     tn__server *server = timer->owner;
     int64_t now_us = tn__loop_now_us(server->loop);
-    for (tn__client *c = server->clients; c != NULL; c = c->next) {
-        if (is_gone(c)) {
-            shutdown(c->fd, SHUT_RDWR); /* which the library sees */
-        } else if (is_too_slow(c, now_us)) {
-            tn__client_end(c, 408, "The request did not arrive in time.");
-            shutdown(c->fd, SHUT_RD);
-        }
-    }
+    for (tn__client *c = server->clients; c != NULL; c = c->next)
+        sweep_over(c, now_us);
     if (server->n_clients > 0)
         tn__timer_start(server->loop, timer, now_us + sweep_us(server));
 }
@@ -103,29 +120,23 @@ static bool is_in_head(const tn__client *c)
         (c->phase == TN__IDLE && tn__client_begun(c) > tn__tcp_unread(c->fd));
 }
 
-/* The library is about to refuse what it can't parse, on a connection that it doesn't name. It can
- * only be one whose head has begun, or, when it is about chunks, one that sends chunks. With two of
- * them there is no telling, and the library's page goes out. */
-static tn__client *find_refused(tn__server *server, bool about_chunks)
+static bool may_be_meant(const tn__client *c, bool about_chunks)
 {
-    tn__client *found = NULL;
-    for (tn__client *c = server->clients; c != NULL; c = c->next) {
-        if (c->ended || c->aside)
-            continue;
-        if (!(about_chunks ? c->phase == TN__IN_CHUNKS : is_in_head(c)))
-            continue;
-        if (found != NULL)
-            return NULL;
-        found = c;
-    }
-    return found;
+    return !c->ended && !c->aside && (about_chunks ? c->phase == TN__IN_CHUNKS : is_in_head(c));
 }
 
-void tn__refuse_unreadable(tn__server *server, int status, const char *why)
+/* How many there are, counted up to one more than can be held. */
+static size_t find_meant(tn__server *server, bool about_chunks, tn__client *meant[HELD_MAX + 1])
 {
-    tn__client *c = find_refused(server, strstr(why, "chunk") != NULL);
-    if (c == NULL)
-        return;
+    size_t n = 0;
+    for (tn__client *c = server->clients; c != NULL && n <= HELD_MAX; c = c->next)
+        if (may_be_meant(c, about_chunks))
+            meant[n++] = c;
+    return n;
+}
+
+void tn__client_refuse(tn__client *c, int status)
+{
     switch (status) {
     case 414:
         tn__client_end(c, 414, "The target is longer than is read.");
@@ -139,4 +150,19 @@ void tn__refuse_unreadable(tn__server *server, int status, const char *why)
     default:
         tn__client_end(c, 400, "The request is not valid HTTP/1.1.");
     }
+}
+
+/* The connection that the library doesn't name can only be one whose head has begun, or, when it is
+ * about chunks, one that sends chunks. Of several it can't be told yet: none gets to send anything
+ * until the library's page is made, and then whose it is can be seen. Of too many the page goes out:
+ * to hold them costs system calls, and who sends junk could make us do little else. */
+void tn__refuse_unreadable(tn__server *server, int status, const char *why)
+{
+    tn__client *meant[HELD_MAX + 1];
+    size_t n = find_meant(server, strstr(why, "chunk") != NULL, meant);
+    if (n == 1)
+        tn__client_refuse(meant[0], status);
+    else if (n <= HELD_MAX)
+        for (size_t i = 0; i < n; i++)
+            tn__client_hold(meant[i]);
 }

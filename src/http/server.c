@@ -27,10 +27,14 @@ enum { STREAM_BLOCK_BYTES = 4096, CUT_AFTER_US = 250 * 1000 };
 
 /* ---- Running the library ------------------------------------------------ */
 
+static void release_held(tn__server *server);
+
 static void run_library(tn__server *server)
 {
     MHD_UNSIGNED_LONG_LONG wait_ms;
     MHD_run(server->daemon);
+    if (server->holds)
+        release_held(server);
     if (MHD_get_timeout(server->daemon, &wait_ms) != MHD_YES)
         return;
     if (wait_ms == 0) {
@@ -255,7 +259,7 @@ static void take_note_of_bytes(tn__client *c)
     if (!tn__req_is_chunked(c->req))
         c->taken += c->head_bytes + tn__req_body_bytes(c->req);
     else
-        c->taken = tn__tcp_arrived(c->fd) - tn__tcp_unread(c->fd);
+        c->taken = tn__tcp_arrived(c->fd).bytes - tn__tcp_unread(c->fd);
 }
 
 /* A client that has sent all and shut its side (RFC 9112 9.6) still waits for the answer. The library
@@ -306,6 +310,28 @@ static void resume(tn__client *c)
 void tn__server_resume(tn_req *req)
 {
     resume(tn__req_connection(req));
+}
+
+void tn__client_hold(tn__client *c)
+{
+    put_aside(c);
+    c->held = c->server->holds = true;
+}
+
+/* One of them has an answer that nobody gave but the library: it is the one that was refused. */
+static void release_held(tn__server *server)
+{
+    server->holds = false;
+    for (tn__client *c = server->clients; c != NULL; c = c->next) {
+        if (!c->held)
+            continue;
+        const union MHD_ConnectionInfo *answer = MHD_get_connection_info(c->mhd,
+            MHD_CONNECTION_INFO_HTTP_STATUS);
+        c->held = false;
+        resume(c);
+        if (answer != NULL)
+            tn__client_refuse(c, (int)answer->http_status);
+    }
 }
 
 /* ---- Streams ------------------------------------------------------------ */

@@ -79,20 +79,11 @@ int tn__http_port(int listen_fd)
 
 /* ---- Counting and sending ----------------------------------------------- */
 
-static struct tcp_info info_of(int fd)
-{
-    struct tcp_info info = { .tcpi_state = 0 };
-    socklen_t length = sizeof info;
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0)
-        return (struct tcp_info){ .tcpi_state = 0 };
-    return info;
-}
-
 /* The states in which the other side has said its end; linux/tcp.h doesn't name them. */
-static bool has_ended(const struct tcp_info *info)
+static bool is_ended(uint8_t tcp_state)
 {
     enum { TIME_WAIT = 6, CLOSED, CLOSE_WAIT, LAST_ACK, CLOSING = 11 };
-    switch (info->tcpi_state) {
+    switch (tcp_state) {
     case TIME_WAIT:
     case CLOSED:
     case CLOSE_WAIT:
@@ -104,18 +95,17 @@ static bool has_ended(const struct tcp_info *info)
     }
 }
 
-bool tn__tcp_ended(int fd)
+tn__arrived tn__tcp_arrived(int fd)
 {
-    struct tcp_info info = info_of(fd);
-    return has_ended(&info);
-}
-
-uint64_t tn__tcp_arrived(int fd)
-{
-    struct tcp_info info = info_of(fd);
+    struct tcp_info info = { .tcpi_state = 0 };
+    socklen_t length = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0)
+        return (tn__arrived){ 0, false };
+    tn__arrived arrived = { info.tcpi_bytes_received, is_ended(info.tcpi_state) };
     /* The kernel counts the end as a byte, for it takes a sequence number. */
-    uint64_t bytes = info.tcpi_bytes_received;
-    return bytes > 0 && has_ended(&info) ? bytes - 1 : bytes;
+    if (arrived.all && arrived.bytes > 0)
+        arrived.bytes--;
+    return arrived;
 }
 
 uint64_t tn__tcp_unread(int fd)

@@ -3,12 +3,14 @@
 
 #include "loop/loop.h"
 
-/* Bytes that have arrived on a connection since it began, whether anybody has read them or not; and
- * those that nobody has read yet. */
-uint64_t tn__tcp_arrived(int fd);
+/* What has arrived on a connection since it began, whether anybody has read it or not. */
+typedef struct {
+    uint64_t bytes;
+    bool all; /* the other side has sent its last */
+} tn__arrived;
+tn__arrived tn__tcp_arrived(int fd);
+/* Bytes that have arrived and that nobody has read yet. */
 uint64_t tn__tcp_unread(int fd);
-/* The other side has sent its last: what is unread is all that there will be. */
-bool tn__tcp_ended(int fd);
 
 /* Sends without waiting: what doesn't fit into the socket's buffer is lost. */
 void tn__tcp_send(int fd, tn_str bytes);

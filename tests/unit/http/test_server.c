@@ -137,6 +137,88 @@ static void listed_origin_may_read_and_is_told_before(void **state)
     assert_string_equal(header_of(a, "Vary"), "Origin");
 }
 
+static void options_of_a_star_is_about_the_server(void **state)
+{
+    (void)state;
+    start_server();
+    answer *a = ask("OPTIONS", "*", "Origin: https://a.example\r\n", NULL);
+    assert_int_equal(a->status, 204);
+    assert_string_equal(header_of(a, "Allow"), "GET, HEAD, POST, DELETE, OPTIONS");
+    assert_problem(ask("GET", "*", NULL, NULL), 400, "bad-request");
+    assert_problem(ask("OPTIONS", "*?", NULL, NULL), 400, "bad-request");
+    assert_problem(ask("OPTIONS", "**", NULL, NULL), 400, "bad-request");
+}
+
+/* Half a request on each of the connections, read by the server. */
+static void begin_halves(int fds[], size_t n, const char *half)
+{
+    for (size_t i = 0; i < n; i++) {
+        fds[i] = dial();
+        say(fds[i], "%s", half);
+    }
+    assert_int_equal(ask("GET", "/hello", NULL, NULL)->status, 200);
+}
+
+static void finish_halves(const int fds[], size_t n, const char *rest, int status)
+{
+    for (size_t i = 0; i < n; i++) {
+        say(fds[i], "%s", rest);
+        assert_int_equal(hear(fds[i])->status, status);
+        close(fds[i]);
+    }
+}
+
+/* The library doesn't say on which connection it has met what it can't parse. */
+static void junk_is_told_from_half_a_request(void **state)
+{
+    (void)state;
+    enum { HALVES = 5, TIMES = 20 };
+    int halves[HALVES];
+    start_server();
+    begin_halves(halves, HALVES, "GET /hello HTTP/1.1\r\nHost:");
+    for (int i = 0; i < TIMES; i++) {
+        int junk = dial();
+        say(junk, "GET /hello HTTP/1.1\r\n%s\r\n", i % 2 == 0 ? "" : "broken header\r\n");
+        assert_problem(hear(junk), 400, "bad-request");
+        assert_true(ends_within(junk, 5000));
+        close(junk);
+    }
+    finish_halves(halves, HALVES, " here\r\n\r\n", 200);
+}
+
+static void junk_of_many_at_once_is_answered_to_each(void **state)
+{
+    (void)state;
+    enum { N = 20 };
+    int halves[N], junk[N];
+    start_server();
+    begin_halves(halves, N, "GET");
+    begin_halves(junk, N, "GET /hello HTTP/1.1\r\nHost");
+    for (size_t i = 0; i < N; i++)
+        say(junk[i], "\r\n\r\n");
+    for (size_t i = 0; i < N; i++) {
+        assert_problem(hear(junk[i]), 400, "bad-request");
+        close(junk[i]);
+    }
+    finish_halves(halves, N, " /hello HTTP/1.1\r\nHost: here\r\n\r\n", 200);
+}
+
+static void a_broken_chunk_is_told_from_others(void **state)
+{
+    (void)state;
+    enum { HALVES = 3 };
+    int halves[HALVES], broken;
+    static const char head[] = "POST /api/v1/things HTTP/1.1\r\nHost: here\r\n" JSON
+                               "Transfer-Encoding: chunked\r\n\r\n4\r\n{\"na\r\n";
+    start_server();
+    begin_halves(halves, HALVES, head);
+    begin_halves(&broken, 1, head);
+    say(broken, "ZZ\r\n");
+    assert_problem(hear(broken), 400, "bad-request");
+    close(broken);
+    finish_halves(halves, HALVES, "1\r\n}\r\n0\r\n\r\n", 400);
+}
+
 static void all_faults_are_told_at_once(void **state)
 {
     (void)state;
@@ -469,6 +551,10 @@ int main(void)
         HTTP_TEST(own_problem_is_answered_as_it_is_told),
         HTTP_TEST(request_id_is_taken_over_or_made),
         HTTP_TEST(listed_origin_may_read_and_is_told_before),
+        HTTP_TEST(junk_is_told_from_half_a_request),
+        HTTP_TEST(junk_of_many_at_once_is_answered_to_each),
+        HTTP_TEST(a_broken_chunk_is_told_from_others),
+        HTTP_TEST(options_of_a_star_is_about_the_server),
         HTTP_TEST(all_faults_are_told_at_once),
         HTTP_TEST(refusals_are_problems),
         HTTP_TEST(refusal_leaves_the_connection_fit),
