@@ -191,8 +191,8 @@ def test_the_brokers_image_is_the_one_whose_console_shows_numbers(merged):
 
 
 def test_root_without_capabilities_is_given_a_volume_it_can_write_to(merged):
-    """A new volume takes over the owner of the folder that it covers. Alloy's image gives
-    /var/lib/alloy to its user 473 and closes it to others, and so to a root that may not override."""
+    """A new volume takes over the owner of the folder that it covers. Alloy's image closes
+    /var/lib/alloy to all but its user 473, and so to a root that may not override that."""
     alloy = merged["services"].get("alloy", {"volumes": []})
     assert not [one for one in alloy["volumes"]
                 if one["type"] == "volume" and one["target"].startswith("/var/lib/alloy")]
