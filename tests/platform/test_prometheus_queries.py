@@ -2,8 +2,8 @@
 
 The services, RabbitMQ, PostgreSQL with its exporter, and Prometheus itself run here, under a small
 load in which everything happens that is counted: errors, duplicates, keys used again, a dead
-letter. Traefik, the Collector, Tempo and Loki can't be had from Debian; their pages in recordings/
-were written by the real ones.
+letter. Traefik, authentik, the Collector, Tempo and Loki can't be had from Debian; their pages in
+recordings/ were written by the real ones.
 """
 
 import json
@@ -286,12 +286,13 @@ def test_replicas_are_one_service(prometheus):
 
 
 def test_every_job_but_the_named_is_scraped(observed, prometheus):
-    """Grafana has no metrics of which a panel is made; of the readers of logs one runs."""
+    """Of Grafana and authentik's worker nothing is asked but whether they are there; of the readers
+    of logs one runs."""
     config = yaml.safe_load((ROOT / "platform/prometheus/prometheus.yaml").read_text())
     jobs = {job["job_name"] for job in config["scrape_configs"]}
     up = {one["metric"]["job"] for one in prometheus.query("up")}
-    assert jobs - up == {"grafana", "log-reader"}
-    assert observed.recorded == {"traefik", "otel-collector", "tempo", "loki"}
+    assert jobs - up == {"grafana", "log-reader", "authentik-worker"}
+    assert observed.recorded == {"authentik", "traefik", "otel-collector", "tempo", "loki"}
 
 
 @pytest.mark.parametrize("name", ["items", "activity"])
