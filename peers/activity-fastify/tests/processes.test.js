@@ -65,7 +65,7 @@ describe('two workers', () => {
 
   test('hold a limit together', async (t) => {
     const sockets = Array.from({ length: 12 }, () => net.connect(service.port, '127.0.0.1'))
-    t.after(() => sockets.forEach((socket) => socket.destroy()))
+    t.after(() => { for (const socket of sockets) socket.destroy() })
     const heads = await Promise.all(sockets.map((socket) => new Promise((resolve) => {
       socket.once('data', (bytes) => resolve(bytes.toString().slice(0, 12)))
       socket.write('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n')

@@ -86,7 +86,7 @@ function compare (migrations, i, applied) {
 async function missingOf (client, set) {
   const migrations = migrationsOf(set.folder)
   const { rows } = await client.query(APPLIED, [set.name])
-  rows.forEach((applied, i) => compare(migrations, i, applied))
+  for (const [i, applied] of rows.entries()) compare(migrations, i, applied)
   return migrations.slice(rows.length)
 }
 

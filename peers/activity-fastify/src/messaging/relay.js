@@ -74,7 +74,7 @@ export class Relay {
   #stopping = new AbortController()
   #running
 
-  constructor ({ config, service, database, listener, tracer, metrics, log }) {
+  constructor ({ config, database, listener, tracer, metrics, log }) {
     this.#config = config
     this.#database = database
     this.#listener = listener

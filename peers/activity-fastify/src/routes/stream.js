@@ -19,6 +19,7 @@ const READ_AGAIN_MS = 1000
 const RETRY_MS = 2000
 const CHANNEL = 'activities'
 const ID_MAX = 9223372036854775807n
+const LAST_ID = /^[0-9]{1,19}$/
 
 export default async function stream (app, { config, database, listener }) {
   const open = new Set()
@@ -37,7 +38,7 @@ export default async function stream (app, { config, database, listener }) {
       reply.type('text/event-stream').header('Cache-Control', 'no-cache')
       if (request.method === 'HEAD') return reply.send()
       request.streams = true
-      return reply.send(follow(request, reply, start))
+      return reply.send(follow(reply, start))
     }
   })
 
@@ -61,7 +62,7 @@ export default async function stream (app, { config, database, listener }) {
     return String(id)
   }
 
-  function follow (request, reply, start) {
+  function follow (reply, start) {
     const ending = new AbortController()
     open.add(ending)
     reply.raw.once('close', () => {
@@ -128,8 +129,9 @@ function eventText (activity) {
   return `id: ${activity.position}\nevent: ${type}\ndata: ${JSON.stringify(activity)}\n\n`
 }
 
+/** Behind the greatest id that an event can have, and behind any that is greater, nothing comes. */
 function lastId (text) {
-  if (/^(?:0|[1-9][0-9]{0,18})$/.test(text) && BigInt(text) <= ID_MAX) return text
+  if (LAST_ID.test(text)) return String(BigInt(text) < ID_MAX ? BigInt(text) : ID_MAX)
   throw invalid([{
     parameter: 'Last-Event-ID', in: 'header', detail: 'is not the id of an event of this stream'
   }])
