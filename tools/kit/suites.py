@@ -249,6 +249,8 @@ PARTS = {
     "integration": lambda: python("integration", "tests/integration", *service_tests(), minutes=15),
     "chaos": lambda: python("chaos", "tests/chaos", minutes=15, build_dir="build"),
     "peers": peers,
+    "conformance": lambda: python("conformance", "tests/conformance", minutes=20,
+                                  build_dir="build"),
     "platform": lambda: python("platform", "tests/platform", minutes=25, build_dir="build"),
     "tools": lambda: python("tools", "tests/tools", minutes=15, build_dir="build"),
 }
@@ -256,7 +258,7 @@ PARTS = {
 NEEDS = {
     "check": ["asan"], "unit": ["asan", "release"], "tsan": ["tsan"], "lint": [], "fuzz": [],
     "integration": ["asan", "release"], "chaos": ["release"], "peers": ["release"],
-    "platform": ["release"], "tools": ["release"],
+    "conformance": ["release"], "platform": ["release"], "tools": ["release"],
 }
 
 
