@@ -26,7 +26,9 @@ typedef struct tn_schema tn_schema;
 typedef struct tn_field tn_field;
 
 /* Lengths count Unicode code points, as JSON Schema's minLength and maxLength do. `pattern` is a
- * POSIX extended regular expression that is also valid ECMA-262; it is anchored where it says so. */
+ * POSIX extended regular expression that is also valid ECMA-262; it is anchored where it says so.
+ * No string that comes in holds a NUL, for PostgreSQL's text can't: where a rule has no pattern, the
+ * documents say so with one. */
 struct tn_str_rule {
     bool bounded;
     int64_t min, max;

@@ -37,7 +37,7 @@ struct tn__client {
     bool unread;  /* it was answered before its body was read */
     bool excused; /* since the last request, a stray line end was */
     bool over;    /* the last sweep found that nothing more can come of it */
-    bool held; /* aside, until it is known whether it is the one that the library refuses */
+    bool held;    /* aside, until it is known whether it is the one that the library refuses */
     bool stream_watched;
     tn__watch hangup;
 };

@@ -1,6 +1,8 @@
 /* The text of server-sent events: see sse.h. */
 #include "http/sse.h"
 
+enum { LAST_ID_DIGITS_MAX = 19 }; /* as many as INT64_MAX has */
+
 void tn__sse_open(tn__buf *out, int retry_ms)
 {
     tn__buf_printf(out, "retry: %d\n\n", retry_ms);
@@ -53,5 +55,14 @@ void tn__sse_keepalive(tn__buf *out)
 
 bool tn__sse_last_id(tn_str field, int64_t *id)
 {
-    return tn__i64_parse(field, id) && *id >= 0;
+    uint64_t sum = 0; /* which holds whatever has 19 digits */
+    if (field.len < 1 || field.len > LAST_ID_DIGITS_MAX)
+        return false;
+    for (size_t i = 0; i < field.len; i++) {
+        if (field.data[i] < '0' || field.data[i] > '9')
+            return false;
+        sum = sum * 10 + (uint64_t)(field.data[i] - '0');
+    }
+    *id = sum < INT64_MAX ? (int64_t)sum : INT64_MAX;
+    return true;
 }

@@ -10,5 +10,6 @@ void tn__sse_open(tn__buf *out, int retry_ms);
 void tn__sse_event(tn__buf *out, int64_t id, tn_str event, tn_str data);
 /* A comment, which keeps the connection from looking idle. */
 void tn__sse_keepalive(tn__buf *out);
-/* The id in Last-Event-ID; false when it isn't a number that an event could have had. */
+/* The id in Last-Event-ID, which has 1 to 19 digits; false when it has not. One that is greater than
+ * any event can have is the greatest: nothing comes after either. */
 bool tn__sse_last_id(tn_str field, int64_t *id);

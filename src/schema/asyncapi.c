@@ -250,7 +250,7 @@ static void write_envelope(writer *w, const tn_event *event)
         tn__doc_z(&w->doc, NULL, members[i]);
     tn__doc_end(&w->doc);
     tn__doc_object(&w->doc, "properties");
-    tn__doc_parameter(&w->doc, "id", subject_of(event));
+    tn__doc_parameter(&w->doc, "id", subject_of(event), TN__FORM_REPLY);
     tn__doc_object(&w->doc, "timestamp");
     tn__doc_z(&w->doc, "type", "string");
     tn__doc_z(&w->doc, "format", "date-time");

@@ -131,7 +131,10 @@ static void write_type(tn__doc *doc, const char *type, bool nullable)
     tn__doc_end(doc);
 }
 
-static void write_str(tn__doc *doc, const struct tn_str_rule *rule, bool nullable)
+/* No text of PostgreSQL's holds a NUL, so none comes in. */
+#define WITHOUT_NUL "^[^\\u0000]*$"
+
+static void write_str(tn__doc *doc, const struct tn_str_rule *rule, tn__form form, bool nullable)
 {
     write_type(doc, "string", nullable);
     if (rule->bounded && rule->min > 0)
@@ -140,6 +143,8 @@ static void write_str(tn__doc *doc, const struct tn_str_rule *rule, bool nullabl
         tn__doc_int(doc, "maxLength", tn__rule_len_told(rule));
     if (rule->pattern != NULL)
         tn__doc_z(doc, "pattern", rule->pattern);
+    else if (form != TN__FORM_REPLY)
+        tn__doc_z(doc, "pattern", WITHOUT_NUL);
 }
 
 static void write_int(tn__doc *doc, const struct tn_int_rule *rule, bool nullable)
@@ -179,11 +184,11 @@ static void write_text(tn__doc *doc, const char *format, bool nullable)
     tn__doc_z(doc, "format", format);
 }
 
-static void write_scalar(tn__doc *doc, const tn_field *field, bool nullable)
+static void write_scalar(tn__doc *doc, const tn_field *field, tn__form form, bool nullable)
 {
     switch (field->kind) {
     case TN_KIND_STR:
-        write_str(doc, &field->str, nullable);
+        write_str(doc, &field->str, form, nullable);
         break;
     case TN_KIND_INT:
         write_int(doc, &field->num, nullable);
@@ -237,10 +242,10 @@ static void write_examples(tn__doc *doc, const tn_field *field)
     tn__doc_end(doc);
 }
 
-void tn__doc_parameter(tn__doc *doc, const char *key, const tn_field *field)
+void tn__doc_parameter(tn__doc *doc, const char *key, const tn_field *field, tn__form form)
 {
     tn__doc_object(doc, key);
-    write_scalar(doc, field, false);
+    write_scalar(doc, field, form, false);
     write_fallback(doc, field);
     write_examples(doc, field);
     tn__doc_end(doc);
@@ -294,7 +299,7 @@ static void write_field(tn__doc *doc, const char *key, const tn__components *com
     else if (field->kind == TN_KIND_JSON && form == TN__FORM_PATCH && !nullable)
         write_any_but_null(doc);
     else
-        write_scalar(doc, field, nullable);
+        write_scalar(doc, field, form, nullable);
     if (form == TN__FORM_BODY)
         write_fallback(doc, field);
     write_examples(doc, field);

@@ -35,6 +35,6 @@ void tn__components_write(tn__doc *doc, const tn__components *components);
 void tn__doc_schema_ref(tn__doc *doc, const char *key, const tn__components *components,
     const tn_schema *schema, tn__form form);
 /* The schema of a parameter: `field` without its summary, never null. */
-void tn__doc_parameter(tn__doc *doc, const char *key, const tn_field *field);
+void tn__doc_parameter(tn__doc *doc, const char *key, const tn_field *field, tn__form form);
 /* The summary of a field, or NULL. */
 const char *tn__field_summary(const tn_field *field);

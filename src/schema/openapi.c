@@ -59,7 +59,7 @@ static void write_parameter(tn__doc *doc, const tn_field *field, const char *in)
         tn__doc_z(doc, "description", tn__field_summary(field));
     if (path || !tn__field_may_be_absent(field))
         tn__doc_bool(doc, "required", true);
-    tn__doc_parameter(doc, "schema", field);
+    tn__doc_parameter(doc, "schema", field, TN__FORM_BODY);
     tn__doc_end(doc);
 }
 

@@ -68,10 +68,12 @@ typedef struct {
     const char *const *names; /* what it may be, if that is all; the first is the default */
 } part;
 
-#define ETAG_LIST "^(\\*|(W/)?\"[!#-~]*\"( *, *(W/)?\"[!#-~]*\")*)$"
-#define KEY_DESCRIPTION                                                                             \
-    " Visible ASCII, bare or in double quotes. Sent again with the same request, the first answer " \
-    "is given again, and nothing is done twice."
+/* Bare, or a string in quotes (RFC 8941 3.3.3): what tn__idempotency_key_read() takes, no more and no
+ * less. Written so that ECMA-262 and POSIX read it alike. */
+#define KEY_PATTERN "^([!#-~][!-~]{0,254}|\"([!#-Z^-~[]|\\]|\\\\[\"\\\\]){1,255}\")$"
+#define KEY_DESCRIPTION                                                                                \
+    " 1 to 255 visible ASCII characters, bare or in double quotes. Sent again with the same request, " \
+    "the first answer is given again, and nothing is done twice."
 
 /* Pages that try operations out fill in examples. So only what is required has one: nobody wants to be
  * answered 304 for an If-None-Match that they didn't type. */
@@ -88,28 +90,30 @@ static const part params[TN__PARAMS] = {
                        "with the oldest event.",
         .names = TN_NAMES("now", "start") },
     [TN__PARAM_LAST_EVENT_ID] = { "LastEventId", "Last-Event-ID", "header", .type = "string",
-        .description = "Resumes after the event of this id.", .pattern = "^[0-9]{1,19}$" },
+        .description = "Resumes after the event of this id. Empty is as good as absent.",
+        .pattern = "^[0-9]{0,19}$" },
     [TN__PARAM_KEY] = { "IdempotencyKey", "Idempotency-Key", "header", .required = true,
         .type = "string",
         .description =
             "Names what is to be done, so that it can be retried safely." KEY_DESCRIPTION,
-        .min = 1, .max = 257, .pattern = "^[!-~]+$", .example = "018f4e5c-7c3a-7d2e-9b1a" },
+        .pattern = KEY_PATTERN, .example = "018f4e5c-7c3a-7d2e-9b1a" },
     [TN__PARAM_KEY_OPTIONAL] = { "IdempotencyKeyOptional", "Idempotency-Key", "header",
         .type = "string",
         .description = "When given, names what is to be done, so that it can be retried "
                        "safely." KEY_DESCRIPTION,
-        .min = 1, .max = 257, .pattern = "^[!-~]+$" },
+        .pattern = KEY_PATTERN },
     [TN__PARAM_IF_MATCH] = { "IfMatch", "If-Match", "header", .type = "string",
-        .description = "Does it only if the resource still has this ETag (RFC 9110 13.1.1).",
-        .pattern = ETAG_LIST },
+        .description = "Does it only if the resource still has this ETag, or one of several with "
+                       "commas between; *: if there is one at all (RFC 9110 13.1.1). Else, also "
+                       "for what is no ETag, the answer is 412." },
     [TN__PARAM_IF_NONE_MATCH] = { "IfNoneMatch", "If-None-Match", "header", .type = "string",
-        .description = "Answers 304 if the resource still has this ETag (RFC 9110 13.1.2).",
-        .pattern = ETAG_LIST },
+        .description = "Answers 304 if the resource still has this ETag, or one of several with "
+                       "commas between; *: if there is one at all (RFC 9110 13.1.2). What is no "
+                       "ETag is none that a resource has." },
     [TN__PARAM_REQUEST_ID] = { "RequestId", "X-Request-Id", "header", .type = "string",
         .description =
-            "The client's name for the request, in answers and logs; one is made up when "
-            "it is absent or not of this form.",
-        .min = 1, .max = 128, .pattern = "^[A-Za-z0-9._-]+$" },
+            "The client's name for the request, in answers and logs: 1 to 128 of A-Z, a-z, 0-9, "
+            "dot, underscore and hyphen. Absent or of another form, another takes its place." },
 };
 
 static const part headers[TN__HEADERS] = {

@@ -45,6 +45,28 @@ def test_options_of_a_path_that_leads_nowhere_is_404(items):
     assert_problem(items.http.options("/api/v1/nothing"), 404, "not-found")
 
 
+def test_options_of_a_star_is_about_the_whole_service(items):
+    """RFC 9110 9.3.7: what can be asked for here at all."""
+    with Raw(items.url) as raw:
+        reply = raw.send(head("OPTIONS", "*")).response("OPTIONS", "*")
+        assert reply.status_code == 204 and reply.content == b""
+        assert allow(reply) == set.union(*ALLOWED.values())
+        assert raw.send(head("GET", "/livez")).response().status_code == 200
+
+
+def test_options_of_a_star_leaves_out_what_no_path_takes(activity):
+    with Raw(activity.url) as raw:
+        reply = raw.send(head("OPTIONS", "*")).response("OPTIONS", "*")
+    assert reply.status_code == 204
+    assert allow(reply) == {"GET", "HEAD", "POST", "OPTIONS"}
+
+
+def test_a_star_is_no_path(items):
+    with Raw(items.url) as raw:
+        reply = raw.send(head("GET", "*")).response()
+        assert reply.status_code in (400, 404) and "Allow" not in reply.headers
+
+
 @pytest.mark.parametrize("path", ["/api/v1/items", "/livez", "/openapi.json", "/docs",
                                   "/api/v1/items?limit=1", "/problems/not-found"])
 def test_head_answers_as_get_does_without_a_body(items, path):

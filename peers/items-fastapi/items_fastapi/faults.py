@@ -74,12 +74,10 @@ def describe(rule: dict) -> str:
         return f"a UUID such as {UUID_EXAMPLE}"
     if rule["type"] == "integer":
         return f"an integer from {rule['minimum']} to {rule['maximum']}"
-    if "pattern" in rule:
-        return f"a string that matches {rule['pattern']}"
     low, high = rule.get("minLength", 0), rule.get("maxLength")
-    if high is None:
-        return "a string"
-    return f"a string of {f'{low} to' if low else 'at most'} {high} characters"
+    if high is not None:  # Of any text; that it holds no NUL goes without saying.
+        return f"a string of {f'{low} to' if low else 'at most'} {high} characters"
+    return f"a string that matches {rule['pattern']}" if "pattern" in rule else "a string"
 
 
 def _found(value: Any) -> str:

@@ -37,13 +37,18 @@ def format_time(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
+# No text of PostgreSQL's holds a NUL; one that comes is refused before these models see it.
+WITHOUT_NUL = r"^[^\u0000]*$"
+
 Id = Annotated[UUID, BeforeValidator(_canonical)]
 Sku = Annotated[str, Field(pattern=r"^[A-Z0-9-]{3,32}$", description="Unique in the catalogue.",
                            examples=["BOLT-M8"])]
-Name = Annotated[str, Field(min_length=1, max_length=120, examples=["Bolt M8 x 40"])]
+Name = Annotated[str, Field(min_length=1, max_length=120, pattern=WITHOUT_NUL,
+                            examples=["Bolt M8 x 40"])]
 PriceCents = Annotated[int, Field(ge=0, le=100_000_000, examples=[125], json_schema_extra=INT64),
                        BeforeValidator(_whole)]
-Description = Annotated[str, Field(max_length=2000, examples=["Zinc-plated, with nut."])]
+Description = Annotated[str, Field(max_length=2000, pattern=WITHOUT_NUL,
+                                   examples=["Zinc-plated, with nut."])]
 Time = Annotated[datetime, PlainSerializer(format_time, return_type=str, when_used="json"),
                  WithJsonSchema({"type": "string", "format": "date-time"})]
 
@@ -124,7 +129,7 @@ Cursor = Annotated[UUID, BeforeValidator(_given), WithJsonSchema(
 
 
 class ListQuery(_Query):
-    q: Annotated[str, Field(min_length=1, max_length=120,
+    q: Annotated[str, Field(min_length=1, max_length=120, pattern=WITHOUT_NUL,
                             description="Part of a name or a SKU.")] | None = None
     limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(_digits)] = 20
     cursor: Cursor | None = None

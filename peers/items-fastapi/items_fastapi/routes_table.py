@@ -20,9 +20,12 @@ class Endpoint:
 
     @property
     def allow(self) -> str:
-        known = [method for method in _ORDER if method in self.methods]
-        return ", ".join("GET, HEAD" if method == "GET" else method for method in known
-                         ) + ", OPTIONS"
+        return allow_of(self.methods)
+
+
+def allow_of(methods: set[str]) -> str:
+    known = [method for method in _ORDER if method in methods]
+    return ", ".join("GET, HEAD" if method == "GET" else method for method in known) + ", OPTIONS"
 
 
 class MalformedPath(ValueError):
@@ -46,6 +49,8 @@ def decoded(raw_path: str) -> str:
 
 class RoutesTable:
     def __init__(self, endpoints: Iterable[Endpoint]):
+        endpoints = list(endpoints)
+        self._whole = Endpoint("*", set().union(*(endpoint.methods for endpoint in endpoints)))
         self._fixed: dict[str, Endpoint] = {}
         self._under: dict[tuple[str, int], Endpoint] = {}
         for endpoint in endpoints:
@@ -55,8 +60,10 @@ class RoutesTable:
             else:
                 self._fixed[endpoint.pattern] = endpoint
 
-    def find(self, path: str) -> Endpoint | None:
+    def find(self, method: str, path: str) -> Endpoint | None:
         """Parameters stand for the last segment, which is not empty."""
+        if method == "OPTIONS" and path == "*":  # About the whole service (RFC 9110 9.3.7).
+            return self._whole
         if (fixed := self._fixed.get(path)) is not None:
             return fixed
         parent, _, last = path.rpartition("/")

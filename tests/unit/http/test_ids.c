@@ -2,8 +2,11 @@
 #include "unit/base/unit.h"
 
 #include "http/ids.h"
+#include "schema/pattern.h"
+#include "schema/schema.h"
 
 #include <ctype.h>
+#include <jansson.h>
 
 static tn_arena *arena;
 static tn__digest *digest;
@@ -85,6 +88,86 @@ static void key_has_at_most_255_characters(void **state)
     assert_null(key_of(text).data);
 }
 
+/* ---- What the document tells ------------------------------------------------- */
+
+/* The pattern of Idempotency-Key in the document of a service; to be freed. */
+static char *key_pattern(void)
+{
+    static const tn_route routes[] = {
+        { TN_POST, "/things", NULL, .summary = "", .idempotent = true },
+    };
+    const tn_service service = { .name = "s", .version = "1.0.0", .routes = TN_LIST(routes) };
+    tn_str text = tn__openapi(arena, &service);
+    const char *pattern = NULL;
+    json_t *document = json_loadb(text.data, text.len, 0, NULL);
+    json_unpack(document, "{s{s{s{s{ss}}}}}", "components", "parameters", "IdempotencyKey",
+        "schema", "pattern", &pattern);
+    assert_non_null(pattern);
+    char *copy = strdup(pattern);
+    json_decref(document);
+    return copy;
+}
+
+static void assert_told(const char *pattern, const char *field)
+{
+    if (tn__pattern_matches(pattern, tn_str_of(field)) != (key_of(field).data != NULL))
+        fail_msg("%s is %s", field, key_of(field).data != NULL ? "taken" : "refused");
+}
+
+/* Every word of up to five of the characters that mean something. */
+static void the_document_tells_which_keys_are_taken(void **state)
+{
+    (void)state;
+    static const char letters[] = { '\"', '\\', 'a', ' ', '[', ']' };
+    enum { N = sizeof letters, LENGTH_MAX = 5 };
+    char *pattern = key_pattern();
+    char word[LENGTH_MAX + 1];
+    for (size_t length = 0, count = 1; length <= LENGTH_MAX; length++, count *= N)
+        for (size_t i = 0; i < count; i++) {
+            size_t rest = i;
+            for (size_t k = 0; k < length; k++, rest /= N)
+                word[k] = letters[rest % N];
+            word[length] = '\0';
+            assert_told(pattern, word);
+        }
+    free(pattern);
+}
+
+/* The first character, if it is a quote; then the rest of `each`, n times; then the end. */
+static const char *many(char *text, const char *each, size_t n, const char *end)
+{
+    size_t at = 0;
+    if (each[0] == '"')
+        text[at++] = *each++;
+    for (size_t i = 0; i < n * strlen(each); i++)
+        text[at++] = each[i % strlen(each)];
+    memcpy(text + at, end, strlen(end) + 1);
+    return text;
+}
+
+static void the_document_tells_of_each_character_and_how_many(void **state)
+{
+    (void)state;
+    char *pattern = key_pattern();
+    char text[600];
+    for (int c = 1; c < 256; c++) {
+        snprintf(text, sizeof text, "%c", c);
+        assert_told(pattern, text);
+        snprintf(text, sizeof text, "\"%c\"", c);
+        assert_told(pattern, text);
+        snprintf(text, sizeof text, "\"\\%c\"", c);
+        assert_told(pattern, text);
+    }
+    for (size_t n = 250; n < 260; n++) {
+        assert_told(pattern, many(text, "a", n, ""));
+        assert_told(pattern, many(text, "\"a", n, "\""));
+        assert_told(pattern, many(text, "\"\\\"", n, "\""));
+    }
+    free(pattern);
+}
+
+/* ---- Hashes -------------------------------------------------------------------- */
+
 /* printf 'alice\0POST\0/x\0k' | sha256sum */
 static void key_id_is_half_of_sha_256(void **state)
 {
@@ -133,6 +216,8 @@ int main(void)
         IDS_TEST(key_may_stand_bare_or_in_quotes),
         IDS_TEST(key_that_is_neither_is_refused),
         IDS_TEST(key_has_at_most_255_characters),
+        IDS_TEST(the_document_tells_which_keys_are_taken),
+        IDS_TEST(the_document_tells_of_each_character_and_how_many),
         IDS_TEST(key_id_is_half_of_sha_256),
         IDS_TEST(key_id_differs_by_each_part),
         IDS_TEST(fingerprint_is_sha_256_in_base_64),

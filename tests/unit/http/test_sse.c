@@ -62,16 +62,26 @@ static void stream_begins_with_the_time_to_wait(void **state)
     assert_str(tn__buf_str(&out), "retry: 2000\n\n: keepalive\n\n");
 }
 
-static void last_id_is_a_number_from_zero(void **state)
+static void last_id_is_1_to_19_digits(void **state)
 {
     (void)state;
     int64_t id;
     assert_true(tn__sse_last_id(TN_S("0"), &id) && id == 0);
+    assert_true(tn__sse_last_id(TN_S("007"), &id) && id == 7);
+    assert_true(tn__sse_last_id(TN_S("0000000000000000042"), &id) && id == 42);
     assert_true(tn__sse_last_id(TN_S("9223372036854775807"), &id) && id == INT64_MAX);
-    static const char *const bad[] = { "", "-1", "x", "1.0", "9223372036854775808", " 1", "1 ",
-        "+1" };
+    static const char *const bad[] = { "", "-1", "x", "1.0", " 1", "1 ", "+1", "1, 2",
+        "00000000000000000000", "10000000000000000000" };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_false(tn__sse_last_id(tn_str_of(bad[i]), &id));
+}
+
+static void last_id_beyond_the_greatest_is_the_greatest(void **state)
+{
+    (void)state;
+    int64_t id;
+    assert_true(tn__sse_last_id(TN_S("9223372036854775808"), &id) && id == INT64_MAX);
+    assert_true(tn__sse_last_id(TN_S("9999999999999999999"), &id) && id == INT64_MAX);
 }
 
 #define SSE_TEST(fn) cmocka_unit_test_setup_teardown(fn, open_buf, close_buf)
@@ -85,7 +95,8 @@ int main(void)
         SSE_TEST(empty_data_is_a_line_of_its_own),
         SSE_TEST(name_cannot_forge_a_field),
         SSE_TEST(stream_begins_with_the_time_to_wait),
-        cmocka_unit_test(last_id_is_a_number_from_zero),
+        cmocka_unit_test(last_id_is_1_to_19_digits),
+        cmocka_unit_test(last_id_beyond_the_greatest_is_the_greatest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

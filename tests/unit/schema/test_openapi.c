@@ -52,6 +52,9 @@ static void every_route_is_an_operation(void **state)
     says(*state, READ "/tags", "[\"orders\"]");
 }
 
+/* jansson writes a backslash as two. */
+#define NO_NUL "\"pattern\":\"^[^\\\\u0000]*$\""
+
 #define PARAM(name) "{\"$ref\":\"#/components/parameters/" name "\"}"
 
 static void parameters_are_those_of_the_tables_and_of_the_chassis(void **state)
@@ -70,7 +73,7 @@ static void parameters_are_those_of_the_tables_and_of_the_chassis(void **state)
     says(*state, LIST "/parameters/9", PARAM("Cursor"));
     says(*state, LIST "/parameters/0",
         "{\"name\":\"customer\",\"in\":\"query\",\"description\":\"Only orders of this customer.\","
-        "\"schema\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":20}}");
+        "\"schema\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":20," NO_NUL "}}");
     says(*state, LIST "/parameters/7",
         "{\"name\":\"page\",\"in\":\"query\",\"schema\":{\"type\":\"integer\",\"format\":\"int64\","
         "\"minimum\":1,\"maximum\":1000,\"default\":1}}");
@@ -78,8 +81,19 @@ static void parameters_are_those_of_the_tables_and_of_the_chassis(void **state)
     assert_false(has(*state, "/components/parameters/IdempotencyKeyOptional/required"));
     says(*state, "/components/parameters/Limit/schema",
         "{\"type\":\"integer\",\"minimum\":1,\"maximum\":100,\"default\":20}");
+    says(*state, "/components/parameters/LastEventId/schema",
+        "{\"type\":\"string\",\"pattern\":\"^[0-9]{0,19}$\"}");
     says(*state, "/components/parameters/From/schema",
         "{\"type\":\"string\",\"enum\":[\"now\",\"start\"],\"default\":\"now\"}");
+}
+
+/* A pattern would promise that other values are refused. */
+static void what_is_served_whatever_it_holds_has_no_pattern(void **state)
+{
+    const json_t *parameters = at(*state, "/components/parameters");
+    says(parameters, "/RequestId/schema", "{\"type\":\"string\"}");
+    says(parameters, "/IfMatch/schema", "{\"type\":\"string\"}");
+    says(parameters, "/IfNoneMatch/schema", "{\"type\":\"string\"}");
 }
 
 #define CONTENT(type, name) type "\":{\"schema\":{\"$ref\":\"#/components/schemas/" name "\"}"
@@ -195,9 +209,9 @@ static void what_may_be_sent_is_described_as_it_is_checked(void **state)
         "[\"customer\",\"account_id\",\"extra\",\"home\",\"lines\"]");
     says(*state, "/components/schemas/OrderNew/additionalProperties", "false");
     says(*state, FIELD("customer"),
-        "{\"description\":\"Who orders.\",\"type\":\"string\",\"minLength\":1,\"maxLength\":20,"
-        "\"examples\":[\"Ada\"]}");
-    says(*state, FIELD("note"), "{\"type\":[\"string\",\"null\"],\"maxLength\":100}");
+        "{\"description\":\"Who orders.\",\"type\":\"string\",\"minLength\":1,\"maxLength\":20," NO_NUL
+        ",\"examples\":[\"Ada\"]}");
+    says(*state, FIELD("note"), "{\"type\":[\"string\",\"null\"],\"maxLength\":100," NO_NUL "}");
     says(*state, FIELD("priority"),
         "{\"type\":[\"integer\",\"null\"],\"format\":\"int64\",\"minimum\":0,\"maximum\":9,"
         "\"default\":5}");
@@ -222,7 +236,7 @@ static void what_may_be_sent_is_described_as_it_is_checked(void **state)
         "\"minItems\":1,\"maxItems\":3}");
     says(*state, FIELD("tags"),
         "{\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"string\",\"minLength\":1,"
-        "\"maxLength\":10},\"default\":[]}");
+        "\"maxLength\":10," NO_NUL "},\"default\":[]}");
     says(*state, "/components/schemas/LineInput/properties/sku/pattern", "\"^[A-Z0-9-]{3,32}$\"");
     assert_false(has(*state, "/components/schemas/LineInput/properties/sku/maxLength"));
 }
@@ -246,6 +260,7 @@ static void a_patch_may_leave_out_all_and_remove_what_is_optional(void **state)
     assert_false(has(*state, "/components/schemas/OrderNewPatch/required"));
     says(*state, "/components/schemas/OrderNewPatch/additionalProperties", "false");
     says(properties, "/customer/type", "\"string\"");
+    says(properties, "/note/pattern", "\"^[^\\\\u0000]*$\"");
     says(properties, "/note/type", "[\"string\",\"null\"]");
     says(properties, "/priority/type", "[\"integer\",\"null\"]");
     assert_false(has(properties, "/priority/default"));
@@ -351,6 +366,7 @@ int main(void)
         DOCUMENT(every_reference_leads_somewhere_and_nothing_is_unused),
         DOCUMENT(every_route_is_an_operation),
         DOCUMENT(parameters_are_those_of_the_tables_and_of_the_chassis),
+        DOCUMENT(what_is_served_whatever_it_holds_has_no_pattern),
         DOCUMENT(bodies_are_required_and_typed),
         DOCUMENT(every_answer_that_can_come_is_listed),
         DOCUMENT(every_answer_names_its_problems),

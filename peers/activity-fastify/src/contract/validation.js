@@ -81,7 +81,9 @@ function lengthOf ({ minLength, maxLength }) {
   return minLength === undefined ? '' : ` of at least ${minLength} characters`
 }
 
-const patternOf = ({ pattern }) => pattern === undefined ? '' : ` that matches ${pattern}`
+/** What has a length may be any text; that it holds no NUL goes without saying. */
+const patternOf = ({ pattern, maxLength }) =>
+  pattern === undefined || maxLength !== undefined ? '' : ` that matches ${pattern}`
 
 function shown (value) {
   if (Array.isArray(value)) return `an array of ${value.length} items`

@@ -64,7 +64,7 @@ class TelemetryMiddleware:
         malformed, endpoint = False, None
         try:
             scope["path"] = decoded(raw_path)
-            endpoint = self._table.find(scope["path"])
+            endpoint = self._table.find(scope["method"], scope["path"])
         except MalformedPath:
             malformed = True
         if endpoint is not None and endpoint.is_page:
