@@ -198,6 +198,15 @@ def test_root_without_capabilities_is_given_a_volume_it_can_write_to(merged):
                 if one["type"] == "volume" and one["target"].startswith("/var/lib/alloy")]
 
 
+def test_authentik_can_write_what_is_uploaded(merged):
+    """Its image holds /data/media as a link to /media: a volume at /data alone leads to the
+    read-only root."""
+    for name in ("authentik-server", "authentik-worker"):
+        volumes = {one["target"] for one in merged["services"][name]["volumes"]
+                   if one["type"] == "volume"}
+        assert {"/data", "/media"} <= volumes, name
+
+
 # ---- Versions ----------------------------------------------------------------------------
 
 
