@@ -72,7 +72,7 @@ def test_the_collection_holds(pairing, tools, tmp_path, run):
 @RUNNERS
 @pytest.mark.each_once
 def test_the_collection_holds_behind_a_proxy(pairing, tools, tmp_path, run):
-    proxy = FrontProxy(pairing.items, pairing.activity, USERNAME, PASSWORD)
+    proxy = FrontProxy(pairing.items, pairing.activity, USERNAME, PASSWORD, pairing.origin)
     try:
         words = variables(pairing, items_url=proxy.url("items"),
                           activity_url=proxy.url("activity"), username=USERNAME, password=PASSWORD)

@@ -15,10 +15,13 @@ SERVICES = traefik.dynamic("dynamic/services.yaml")["http"]["services"]
 STATIC = traefik.static("compose.yaml")
 TLS = STATIC | traefik.static("compose.tls.yaml")
 
-ASK_NOBODY = {"login", "login-write", "outpost"}
+LOGIN = {"login", "login-write", "outpost"}
+PREFLIGHTS = {"items-preflight", "activity-preflight"}
+ASK_NOBODY = LOGIN | PREFLIGHTS
 HOSTS = [f"{name}.example.test" for name in ("items", "activity", "grafana", "rabbitmq", "auth")]
 BROWSER = {"Accept": "text/html,application/xhtml+xml;q=0.9"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+PREFLIGHT = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
 # What authentik's outpost says of a person (internal/outpost/proxyv2 of authentik 2026.8).
 IDENTITY = {f"X-authentik-{name}" for name in (
     "username", "uid", "email", "name", "groups", "entitlements", "jwt", "meta-jwks",
@@ -41,12 +44,12 @@ def test_a_route_asks_authentik_before_anything_is_read_repeated_or_rewritten(na
     assert set(before) <= {"encodedCharacters", "headers"}
 
 
-@pytest.mark.parametrize("name", sorted(ASK_NOBODY))
-def test_a_route_that_asks_nobody_leads_to_the_login_and_nowhere_else(name):
+@pytest.mark.parametrize("name", sorted(LOGIN))
+def test_a_route_of_the_login_leads_to_the_login_and_nowhere_else(name):
     assert ROUTERS[name]["service"] == "authentik"
 
 
-def test_every_route_to_a_service_but_the_login_asks():
+def test_every_route_asks_but_those_of_the_login_and_of_preflights():
     asking = {name for name in ROUTERS if used(name, "forwardAuth")}
     assert asking == set(ROUTERS) - ASK_NOBODY
 
@@ -75,9 +78,62 @@ def test_who_navigates_is_sent_to_the_login_and_who_calls_an_api_is_told_401(hos
 
 @pytest.mark.parametrize("app", ["items", "activity", "grafana", "rabbitmq"])
 def test_the_question_of_an_api_client_names_the_host_that_was_asked(app):
-    headers = [made["headers"]["customRequestHeaders"].get("X-Original-URL")
+    headers = [made["headers"].get("customRequestHeaders", {}).get("X-Original-URL")
                for _, made in traefik.middlewares_of(ROUTERS[f"{app}-write"]) if "headers" in made]
     assert [value for value in headers if value] == [f"http://{app}.example.test/"]
+
+
+# ---- Pages of other origins ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("app", ["items", "activity"])
+def test_a_preflight_reaches_the_service_without_credentials_and_without_a_body(app):
+    for path in ("/api/v1/items", "/api/v1/dead-letters/x/replay"):
+        for headers in (PREFLIGHT, PREFLIGHT | BROWSER):
+            taken = traefik.route(Request(f"{app}.example.test", path, "OPTIONS", headers))
+            assert taken == f"{app}-preflight"
+    assert ROUTERS[taken]["service"] == app
+    assert ROUTERS[taken]["middlewares"] == ["plain-path", "end-credentials", "no-body"]
+    assert MIDDLEWARES["no-body"]["buffering"]["maxRequestBodyBytes"] == 1
+
+
+@pytest.mark.parametrize("host", HOSTS[:4])
+def test_nothing_but_a_preflight_of_an_api_passes_as_one(host):
+    lacking = [{name: PREFLIGHT[name]} for name in PREFLIGHT] + [
+        PREFLIGHT | {name: ""} for name in PREFLIGHT]
+    for path in ("/api/v1/items", "/", "/docs", "/openapi.json", "/api/overview", "/api/v1"):
+        wrong = [(method, PREFLIGHT) for method in METHODS if method != "OPTIONS"]
+        wrong += [("OPTIONS", headers) for headers in lacking]
+        if not path.startswith("/api/v1/") or not host.startswith(("items", "activity")):
+            wrong.append(("OPTIONS", PREFLIGHT))
+        for method, headers in wrong:
+            taken = traefik.route(Request(host, path, method, headers))
+            assert taken is None or used(taken, "forwardAuth"), (path, method, headers)
+
+
+@pytest.mark.parametrize("name", [name for name in ROUTERS if name.startswith(("items", "act"))
+                                  and name.endswith(("-read", "-write", "-stream"))])
+def test_a_page_that_may_read_answers_may_read_the_proxys_own(name):
+    names = [middleware for middleware, _ in traefik.middlewares_of(ROUTERS[name])]
+    assert names.index("tell-origin") < names.index("auth-api")
+
+
+def test_the_proxy_and_the_services_are_told_the_same_origins():
+    told = [traefik.compose("compose.yaml")["environment"]["CORS_ALLOWED_ORIGINS"]]
+    for name in ("items", "activity"):
+        model = yaml.safe_load((ROOT / "services" / name / "compose.yaml").read_text())
+        told.append(model["services"][name]["environment"]["CORS_ALLOWED_ORIGINS"])
+    assert told == ["${CORS_ALLOWED_ORIGINS:-}"] * 3
+    origins = MIDDLEWARES["tell-origin"]["headers"]["accessControlAllowOriginList"]
+    assert origins == traefik.VARIABLES["CORS_ALLOWED_ORIGINS"]
+
+
+def test_a_page_of_another_origin_cannot_use_the_session_of_who_looks_at_it():
+    allowing = "access-control-allow-credentials"
+    for made in MIDDLEWARES.values():
+        assert "accessControlAllowCredentials" not in made.get("headers", {})
+    for source in (ROOT / "src").rglob("*.[ch]"):
+        assert allowing not in source.read_text().lower(), source
 
 
 # ---- What is believed ----------------------------------------------------------------
@@ -98,8 +154,14 @@ def test_what_a_client_says_of_itself_is_deleted_before_any_route():
     for point, settings in (("WEB", STATIC), ("WEBSECURE", TLS)):
         prefix = f"TRAEFIK_ENTRYPOINTS_{point}_"
         assert "strip-identity@file" in settings[prefix + "HTTP_MIDDLEWARES"].split(",")
-        assert settings[prefix + "HTTP_UNDERSCOREHEADERSSTRATEGY"] == "delete"
+        assert settings[prefix + "HTTP_ALIASHEADERSSTRATEGY"] == "delete"
         assert settings[prefix + "FORWARDEDHEADERS_INSECURE"] == "false"
+
+
+def test_nobody_says_by_a_header_where_it_comes_from_or_that_a_method_is_another():
+    deleted = MIDDLEWARES["strip-identity"]["headers"]["customRequestHeaders"]
+    assert {"Forwarded", "X-Original-URL", "X-Original-URI", "X-HTTP-Method",
+            "X-HTTP-Method-Override", "X-Method-Override"} <= set(deleted)
 
 
 def test_the_services_read_no_header_that_could_be_forged():
@@ -110,7 +172,8 @@ def test_the_services_read_no_header_that_could_be_forged():
     assert told and told <= {name.lower() for name in IDENTITY}
 
 
-@pytest.mark.parametrize("name", [name for name in ROUTERS if name.startswith(("items", "act"))])
+@pytest.mark.parametrize("name", [name for name in sorted(set(ROUTERS) - ASK_NOBODY)
+                                  if name.startswith(("items", "act"))])
 def test_a_service_learns_who_it_is_and_gets_nothing_to_be_that_person(name):
     kinds = [made for _, made in traefik.middlewares_of(ROUTERS[name])]
     asked = next(at for at, made in enumerate(kinds) if "forwardAuth" in made)
@@ -134,8 +197,9 @@ def test_numbers_and_health_are_not_routed(host, headers):
 
 
 def test_authentiks_own_numbers_and_what_traefik_asks_are_not_routed():
-    for path in ("/-/metrics/", "/-/health/live/"):
-        assert traefik.route(Request("auth.example.test", path)) is None
+    for path in ("/-/metrics/", "/-/health/live/", "/outpost.goauthentik.io/auth/nginx"):
+        for method in METHODS:
+            assert traefik.route(Request("auth.example.test", path, method)) is None
     for host in HOSTS[:2]:
         for path in ("/outpost.goauthentik.io/auth/nginx", "/outpost.goauthentik.io/auth/traefik"):
             assert traefik.route(Request(host, path)) is None
@@ -159,6 +223,12 @@ def test_a_body_has_a_limit_above_the_one_of_the_services():
     limit = MIDDLEWARES["body-limit"]["buffering"]["maxRequestBodyBytes"]
     assert limit == MIDDLEWARES["body-limit"]["buffering"]["memRequestBodyBytes"]
     assert limit > 1048576  # BODY_BYTES_MAX of the services.
+
+
+def test_a_network_of_ipv6_is_one_client():
+    for name in ("rate-limit", "login-rate-limit"):
+        source = MIDDLEWARES[name]["rateLimit"]["sourceCriterion"]
+        assert source == {"ipStrategy": {"ipv6Subnet": 64}}
 
 
 def test_a_stream_is_neither_held_back_nor_cut_off():
@@ -190,6 +260,12 @@ def test_the_access_log_has_the_requests_id_and_no_other_header():
     assert kept == {prefix + "NAMES_X-REQUEST-ID"}
     # A shell between would drop the variable, for its name has dashes.
     assert traefik.compose("compose.yaml")["entrypoint"] == ["traefik"]
+
+
+def test_a_user_that_the_image_does_not_know_has_a_name_for_traces():
+    container = traefik.compose("compose.yaml")
+    assert container["user"] == "65532:65532"
+    assert container["environment"]["USER"] and container["environment"]["HOME"] == "/tmp"
 
 
 def test_numbers_and_the_health_check_have_a_port_that_is_not_published():

@@ -1,6 +1,7 @@
 """A proxy before the services, as our Traefik is one: by host, and for nobody unknown.
 
-It asks for HTTP Basic, says itself who the client is, and routes neither health nor metrics. It
+It asks for HTTP Basic, says itself who the client is, and routes neither health nor metrics. Like
+Traefik it lets preflights pass unasked, and tells pages of `origin` that they may read a 401. It
 shows that a client can live behind such a proxy; what Traefik does is tested with the platform.
 """
 
@@ -19,10 +20,10 @@ _OWN = {"connection", "keep-alive", "transfer-encoding", "host", "authorization"
 class FrontProxy:
     """Serves items.localhost and activity.localhost on `port`, until `stop`."""
 
-    def __init__(self, items, activity, username: str, password: str):
+    def __init__(self, items, activity, username: str, password: str, origin: str):
         pair = base64.b64encode(f"{username}:{password}".encode()).decode()
         settings = {"targets": {"items": items.port, "activity": activity.port},
-                    "allowed": f"Basic {pair}", "identity": username}
+                    "allowed": f"Basic {pair}", "identity": username, "origin": origin}
         self._server = ThreadingHTTPServer((LOOPBACK, 0), type("Handler", (_Handler,), settings))
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
@@ -41,6 +42,7 @@ class _Handler(BaseHTTPRequestHandler):
     targets: dict[str, int]
     allowed: str
     identity: str
+    origin: str
 
     def __getattr__(self, name: str):
         if name.startswith("do_"):  # Every method is handled alike.
@@ -52,16 +54,23 @@ class _Handler(BaseHTTPRequestHandler):
         target = self.targets.get(self.headers.get("Host", "").split(".")[0])
         if target is None or not urlsplit(self.path).path.startswith(ROUTED):
             self._say(404)
+        elif self._is_preflight():
+            self._forward(target, b"", {})
         elif self.headers.get("Authorization") != self.allowed:
-            self._say(401)
+            allowed = self.headers.get("Origin") == self.origin
+            self._say(401, headers=[("Access-Control-Allow-Origin", self.origin)] * allowed)
         else:
-            self._forward(target, body)
+            self._forward(target, body, {"X-authentik-username": self.identity,
+                                         "X-authentik-uid": f"uid of {self.identity}"})
 
-    def _forward(self, port: int, body: bytes) -> None:
+    def _is_preflight(self) -> bool:
+        asked = self.headers.get("Origin") and self.headers.get("Access-Control-Request-Method")
+        return bool(asked) and self.command == "OPTIONS" and self.path.startswith("/api/v1/")
+
+    def _forward(self, port: int, body: bytes, identity: dict[str, str]) -> None:
         sent = {name: value for name, value in self.headers.items()
                 if name.lower() not in _OWN and not name.lower().startswith("x-authentik-")}
-        sent |= {"Host": self.headers["Host"], "X-authentik-username": self.identity,
-                 "X-authentik-uid": f"uid of {self.identity}", "Content-Length": str(len(body))}
+        sent |= identity | {"Host": self.headers["Host"], "Content-Length": str(len(body))}
         target = http.client.HTTPConnection(LOOPBACK, port, timeout=30)
         try:
             # Who refuses a body may answer, and close, before all of it has arrived.

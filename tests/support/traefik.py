@@ -13,7 +13,8 @@ from kit.paths import ROOT
 FOLDER = ROOT / "platform" / "traefik"
 VARIABLES = {"DOMAIN": "example.test", "SCHEME": "http", "PORT_SUFFIX": "", "RATE_LIMIT": "100",
              "RATE_BURST": "300", "LOGIN_RATE_LIMIT": "20", "LOGIN_RATE_BURST": "150",
-             "BODY_BYTES_MAX": "2097152"}
+             "BODY_BYTES_MAX": "2097152",
+             "CORS_ALLOWED_ORIGINS": "https://shop.example,https://desk.example"}
 _TOKEN = re.compile(r"\s*(&&|\|\||!|\(|\)|(\w+)\(((?:`[^`]*`(?:\s*,\s*)?)+)\))")
 
 
