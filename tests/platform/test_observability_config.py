@@ -11,6 +11,7 @@ import re
 import pytest
 import yaml
 from kit.paths import ROOT
+from kit.services import read_env
 
 PLATFORM = ROOT / "platform"
 GRAFANA = PLATFORM / "grafana"
@@ -230,6 +231,19 @@ def test_dashboards_are_read_from_the_folder_that_is_mounted():
     mounts = load(GRAFANA / "compose.yaml")["services"]["grafana"]["volumes"]
     assert f"./platform/grafana/dashboards:{provider['options']['path']}:ro" in mounts
     assert not provider["allowUiUpdates"]
+
+
+def test_grafana_has_the_plugins_of_its_image_and_looks_for_no_others():
+    """The data sources are plugins in the plain image alone, beside its data; the slim and the
+    distroless one have none, and the latter reads no secret from a file."""
+    grafana = load(GRAFANA / "compose.yaml")["services"]["grafana"]
+    assert grafana["image"] == "docker.io/grafana/grafana:${GRAFANA_VERSION}"
+    pinned = read_env(PLATFORM / "versions.env")["GRAFANA_VERSION"]
+    assert re.fullmatch(r"\d+\.\d+\.\d+", pinned)
+    hidden = [volume.split(":")[1] for volume in grafana["volumes"]] + grafana["tmpfs"]
+    assert not [place for place in hidden if place.startswith("/usr/share/grafana")]
+    assert INI.getboolean("plugins", "preinstall_disabled")
+    assert not INI.has_section("paths")
 
 
 # ---- Grafana's login -----------------------------------------------------------------
