@@ -8,6 +8,7 @@ import pytest
 from support.load import item
 from support.problems import assert_problem
 from support.raw import Raw, head
+from support.services import READY_SECONDS
 from support.wait import eventually
 from support.world import World
 
@@ -119,17 +120,19 @@ def test_a_service_waits_for_a_database_that_is_not_there_yet(start, gate, throu
     gate.shut()
     service = start(name, ready=False, DATABASE_URL=through(name))
     eventually(lambda: any(line["level"] in ("warn", "error") and "database" in str(line).lower()
-                           for line in service.logs()), 15, what="a line that says what is missing")
+                           for line in service.logs()), READY_SECONDS,
+               what="a line that says what is missing")
     assert service.running()
     gate.open()
-    service.wait_ready(20)
+    service.wait_ready()
     assert service.api.get(path).status_code == 200
 
 
 def test_a_service_that_waits_for_its_database_can_be_stopped(start, gate, through):
     gate.shut()
     service = start("items", ready=False, DATABASE_URL=through("items"))
-    eventually(lambda: service.out.exists() and service.logs(), 15, what="a first line")
+    eventually(lambda: service.out.exists() and service.logs(), READY_SECONDS,
+               what="a first line")
     time.sleep(0.3)
     began = time.monotonic()
     service.stop()
@@ -141,8 +144,8 @@ def test_a_service_waits_for_a_broker_that_is_not_there_yet(start, gates, stack,
     gate.shut()
     url = world.amqp_url().replace(f":{stack.state['ports']['amqp']}/", f":{gate.port}/")
     service = start("activity", ready=False, AMQP_URL=url)
-    eventually(lambda: any(line["level"] in ("warn", "error") for line in service.logs()), 15,
-               what="a line that says what is missing")
+    eventually(lambda: any(line["level"] in ("warn", "error") for line in service.logs()),
+               READY_SECONDS, what="a line that says what is missing")
     gate.open()
     eventually(lambda: service.http.get("/readyz").json()["status"] == "ready", 20)
 
