@@ -117,6 +117,15 @@ def test_what_is_sent_to_items_is_heard_by_activity(core):
     assert [one["type"] for one in told] == ["item.created"]
 
 
+def test_what_another_choice_has_left_behind_is_removed(core):
+    """As Promtail is, once LOGS says alloy."""
+    labels = {"project": PROJECT, "service": "reader", "oneoff": "False", "config-hash": "0"}
+    words = [f"--label=com.docker.compose.{name}={text}" for name, text in labels.items()]
+    left = core.engine.docker("create", *words, core.inspect("items")["Config"]["Image"]).strip()
+    core.up()
+    assert left not in core.engine.docker("ps", "--all", "--quiet", "--no-trunc").split()
+
+
 @pytest.mark.parametrize("name", CORE)
 def test_a_container_runs_as_its_fragment_says(core, name):
     one = core.inspect(name)
