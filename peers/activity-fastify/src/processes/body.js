@@ -35,21 +35,22 @@ export class Body {
 
   /** `roles`: requests, messages or both. `whole` answers for the service: readiness(), metrics().
    */
-  static async open (config, roles, { logging, openedAt, whole }) {
-    const body = new Body(shareOf(config), { logging, openedAt })
+  static async open (config, roles, { logging: { log, dropped }, openedAt, whole }) {
+    const metrics = openMetrics()
+    watchCounter(metrics.registry, 'trunnion_log_dropped_total',
+      'Log lines that nobody read fast enough.', () => dropped.count)
+    const tracing = await openTracing(config, SERVICE, { metrics, log })
+    const body = new Body(shareOf(config), { log, metrics, tracing, openedAt })
     if (roles.includes('messages')) await body.#openMessages()
     if (roles.includes('requests')) await body.#openRequests(whole)
     return body
   }
 
-  constructor (config, { logging: { log, dropped }, openedAt }) {
+  constructor (config, { log, metrics, tracing, openedAt }) {
     this.#config = config
     this.#log = log
-    const metrics = openMetrics()
-    watchCounter(metrics.registry, 'trunnion_log_dropped_total',
-      'Log lines that nobody read fast enough.', () => dropped.count)
-    this.#tracing = openTracing(config, SERVICE, { metrics, log })
-    this.#shared = { config, service: SERVICE, log, metrics, tracer: this.#tracing.tracer }
+    this.#tracing = tracing
+    this.#shared = { config, service: SERVICE, log, metrics, tracer: tracing.tracer }
     this.#listener = new Listener(config, { name: `${SERVICE.name} listener`, log })
     this.#state = { openedAt, isServing: false }
     this.#health = new Health()

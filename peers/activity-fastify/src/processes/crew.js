@@ -7,7 +7,6 @@
 
 import { Readiness } from '../health.js'
 import { openMetrics, watchCounter } from '../telemetry/metrics.js'
-import { Body } from './body.js'
 import { Fork } from './fork.js'
 
 export class Crew {
@@ -19,6 +18,7 @@ export class Crew {
   static async open (config, { logging, openedAt, onLost }) {
     const crew = new Crew()
     if (config.WORKERS === 1) {
+      const { Body } = await import('./body.js') // Who only watches is without it.
       const options = { logging, openedAt, whole: crew }
       crew.#members.push(await Body.open(config, ['requests', 'messages'], options))
       return crew

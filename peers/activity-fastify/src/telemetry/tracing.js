@@ -8,7 +8,6 @@ import os from 'node:os'
 import path from 'node:path'
 import { context, propagation, ROOT_CONTEXT, SpanStatusCode, trace } from '@opentelemetry/api'
 import { ExportResultCode, W3CTraceContextPropagator, hrTime } from '@opentelemetry/core'
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
 import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources'
 import { BatchSpanProcessor, NodeTracerProvider } from '@opentelemetry/sdk-trace-node'
 import { v7 as uuidv7 } from 'uuid'
@@ -16,9 +15,11 @@ import { samplerOf } from './sampler.js'
 
 const CLOSE_MS = 1000
 
-export function openTracing (config, service, { metrics, log }) {
+export async function openTracing (config, service, { metrics, log }) {
   const url = tracesUrl(config)
-  const spanProcessors = url === '' ? [] : [new CountingProcessor(config, url, { metrics, log })]
+  const spanProcessors = url === ''
+    ? []
+    : [new CountingProcessor(config, await exporterOf(config, url), { metrics, log })]
   const provider = new NodeTracerProvider({
     resource: resourceOf(config, service),
     sampler: samplerOf(config.OTEL_TRACES_SAMPLER, config.OTEL_TRACES_SAMPLER_ARG),
@@ -52,7 +53,9 @@ function pairsOf (text) {
   return Object.fromEntries(pairs)
 }
 
-function exporterOf (config, url) {
+/** A third of what a start loads is for this, and only for who exports. */
+async function exporterOf (config, url) {
+  const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-proto')
   const certificate = config.OTEL_EXPORTER_OTLP_CERTIFICATE
   return new OTLPTraceExporter({
     url,
@@ -87,10 +90,10 @@ class CountingProcessor {
   #waitingMax
   #metrics
 
-  constructor (config, url, { metrics, log }) {
+  constructor (config, exporter, { metrics, log }) {
     this.#waitingMax = config.OTEL_BSP_MAX_QUEUE_SIZE
     this.#metrics = metrics
-    const counting = new CountingExporter(exporterOf(config, url), { metrics, log }, (n) => {
+    const counting = new CountingExporter(exporter, { metrics, log }, (n) => {
       this.#waiting -= n
     })
     this.#inner = new BatchSpanProcessor(counting, {
