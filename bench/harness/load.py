@@ -25,17 +25,20 @@ class Run:
     cpu_us: float = 0  # of the service, a request
     peak_kb: int = 0
     failed: int = 0
+    backlog: int = 0  # events that were still in the outbox when the load ended
 
 
 def median(runs) -> Run:
-    """The median of each figure; failures add up, since there must be none."""
+    """The median of each figure, but the most of memory and backlog; failures add up, since there
+    must be none."""
     runs = list(runs)
 
     def middle(name: str) -> float:
         return statistics.median(getattr(run, name) for run in runs)
 
     return Run(middle("rate"), middle("p50_us"), middle("p99_us"), middle("cpu_us"),
-               max(run.peak_kb for run in runs), sum(run.failed for run in runs))
+               max(run.peak_kb for run in runs), sum(run.failed for run in runs),
+               max(run.backlog for run in runs))
 
 
 def wrk(scenario: str, port: int, connections: int, seconds: int, argument: str, pid: int) -> Run:

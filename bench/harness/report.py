@@ -16,10 +16,10 @@ TABLE_HEAD = [
 
 
 def table_row(name: str, run: Run) -> str:
-    if run.p50_us == 0:
-        return f"| {name} | {run.rate:,.0f} | | | | | |"
-    return (f"| {name} | {run.rate:,.0f} | {run.p50_us / 1000:.2f} | {run.p99_us / 1000:.2f} "
-            f"| {run.cpu_us:.1f} | {run.peak_kb / 1024:.1f} | {run.failed} |")
+    """What was not measured stays empty."""
+    latency = f"{run.p50_us / 1000:.2f} | {run.p99_us / 1000:.2f}" if run.p50_us else "|"
+    cost = f"{run.cpu_us:.1f} | {run.peak_kb / 1024:.1f}" if run.cpu_us else "|"
+    return f"| {name} | {run.rate:,.0f} | {latency} | {cost} | {run.failed} |"
 
 
 def machine(stack: Stack) -> list[str]:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import secrets
 import statistics
 import subprocess
 import threading
@@ -18,6 +19,8 @@ from kit.services import read_env
 from kit.stack import Stack
 
 PATHS_MAX = 2000
+# What a service shows: the column that a path names it by, and the table, which is its path too.
+SINGLES = {"items": ("id", "items"), "activity": ("event_id", "activities")}
 READY_SECONDS_MAX = 60
 DELIVERED_SECONDS_MAX = 180
 
@@ -79,6 +82,13 @@ class Service:
     def load(self, scenario: str, connections: int, seconds: int, argument: str) -> Run:
         return wrk(scenario, self.port, connections, seconds, argument, self.process.pid)
 
+    def post(self, connections: int, seconds: int, settle: bool = True) -> Run:
+        """New items, each with a key of its own; the next load meets nothing of what they left."""
+        run = self.load("post", connections, seconds, secrets.token_hex(5).upper())
+        if settle:
+            run.backlog = self.settle()
+        return run
+
     def settle(self) -> int:
         """Waits until the outbox is empty, and empties the queue; the longest it was by then."""
         first = self.unsent()
@@ -92,10 +102,19 @@ class Service:
     def count(self, sql: str) -> int:
         return int(self.stack.postgres.psql(sql, database=self.name))
 
+    def execute(self, sql: str) -> None:
+        self.stack.postgres.psql(sql, database=self.name)
+
     def paths(self, folder: Path) -> Path:
-        ids = self.stack.postgres.psql(f"SELECT id FROM items LIMIT {PATHS_MAX}",
+        """Of single things that it has."""
+        column, table = SINGLES[self.name]
+        ids = self.stack.postgres.psql(f"SELECT {column} FROM {table} LIMIT {PATHS_MAX}",
                                        database=self.name).split()
-        return paths_file(folder, "by-id", [f"/api/v1/items/{one}" for one in ids])
+        return paths_file(folder, f"{table}-by-id", [f"/api/v1/{table}/{one}" for one in ids])
+
+    def list_path(self, folder: Path) -> Path:
+        table = SINGLES[self.name][1]
+        return paths_file(folder, f"{table}-list", [f"/api/v1/{table}?limit=20"])
 
     # ---- Metrics -------------------------------------------------------------------
 
