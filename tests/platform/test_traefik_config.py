@@ -309,6 +309,15 @@ def test_each_kind_of_certificate_is_one_for_all_hosts(choice):
         assert store["defaultCertificate"]["keyFile"].startswith("/certificates/")
 
 
+def test_an_authority_for_tests_can_be_named_and_a_certificate_outlives_the_container():
+    settings = {name.removeprefix("TRAEFIK_CERTIFICATESRESOLVERS_ACME_ACME_"): value
+                for name, value in TLS.items() if "_ACME_ACME_" in name}
+    assert settings["CASERVER"].startswith("${ACME_SERVER:-https://acme-v02.api.letsencrypt.org/")
+    assert settings["TLSCHALLENGE"] == "true"
+    volume, inside = traefik.compose("compose.tls.yaml")["volumes"][-1].split(":")
+    assert settings["STORAGE"] == f"{inside}/acme.json" and volume == "traefik-acme"
+
+
 def test_the_names_of_files_that_are_mounted_are_those_that_are_there():
     text = yaml.safe_dump(traefik.compose("compose.yaml")["volumes"])
     for path in (traefik.FOLDER / "dynamic").iterdir():
