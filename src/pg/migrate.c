@@ -1,11 +1,13 @@
 /* Migrations: the steps of a database's schema, each applied once.
  *
  * All of it happens under an advisory lock, so processes that start together take turns, and the
- * later ones find nothing left to do. Each migration runs in a transaction with the row that records
- * it: both are there, or neither. Blocking, for it runs before any loop does.
+ * later ones find nothing left to do. Each migration runs in a transaction with the row that
+ * records it: both are there, or neither. Blocking, for it runs before any loop does.
  *
  * The applied ones must be the first of the list, name by name and checksum by checksum, and the
- * list must ascend: then every database of the service got its schema in the same order. */
+ * list must ascend: then every database of the service got its schema in the same order. Those
+ * that come after the whole list are a newer version's, and are let be: while versions are
+ * exchanged an old one may have to start again, and so it must when the newer is taken back. */
 #include "pg/pg.h"
 
 #include <libpq-fe.h>
@@ -128,6 +130,14 @@ static tn__migrated check_order(run *r)
     return TN__MIGRATE_DONE;
 }
 
+/* A newer version has been here; its migrations leave the one before working. */
+static tn__migrated let_newer_be(run *r, const char *name)
+{
+    TN_LOG(TN_WARN, "the database has a newer version's migration", TN_LOG_Z("set", r->set),
+        TN_LOG_Z("migration", name));
+    return TN__MIGRATE_DONE;
+}
+
 static bool is_listed(const run *r, const char *name)
 {
     for (size_t i = 0; i < r->n; i++)
@@ -136,9 +146,11 @@ static bool is_listed(const run *r, const char *name)
     return false;
 }
 
-/* Compares the i-th applied migration with the i-th of the list. */
+/* Compares the i-th applied migration with the i-th of the list; both ascend. */
 static tn__migrated compare(run *r, size_t i, const char *name, const char *sum)
 {
+    if (i >= r->n)
+        return let_newer_be(r, name);
     if (!is_listed(r, name)) {
         return refuse(r,
             tn_printf(r->arena, "migration %s was applied to this database, but is gone", name));
@@ -156,6 +168,7 @@ static tn__migrated compare(run *r, size_t i, const char *name, const char *sum)
     return TN__MIGRATE_DONE;
 }
 
+/* How many of the list were applied: those are its first. */
 static tn__migrated find_applied(run *r, size_t *n_applied)
 {
     PGresult *result = PQexecParams(r->pq,
@@ -168,7 +181,7 @@ static tn__migrated find_applied(run *r, size_t *n_applied)
     int n = done == TN__MIGRATE_DONE ? PQntuples(result) : 0;
     for (int i = 0; i < n && done == TN__MIGRATE_DONE; i++)
         done = compare(r, (size_t)i, PQgetvalue(result, i, 0), PQgetvalue(result, i, 1));
-    *n_applied = (size_t)n;
+    *n_applied = (size_t)n < r->n ? (size_t)n : r->n;
     PQclear(result);
     return done;
 }

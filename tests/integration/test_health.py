@@ -163,6 +163,27 @@ def test_replicas_that_start_at_once_migrate_once(stack, tmp_path):
         fresh.close()
 
 
+@pytest.fixture
+def newer_database(world, name):
+    """A service's, after a version that comes later."""
+    world.service(name).start().stop()
+    world.sql(name, "INSERT INTO trunnion_migrations (set_name, name, checksum)"
+                    " VALUES (%s, '9999_later.sql', 'another')", name)
+    yield
+    world.sql(name, "DELETE FROM trunnion_migrations WHERE name = '9999_later.sql'")
+
+
+@pytest.mark.parametrize("name", ["items", "activity"])
+def test_the_version_before_starts_on_a_newer_ones_database(start, name, newer_database):
+    """While versions are exchanged one may have to start again, or the newer be taken back."""
+    service = start(name)
+    service.wait_whole()
+    told = [line for line in service.logs()
+            if line["message"] == "the database has a newer version's migration"]
+    assert told and all((line["level"], line["set"], line["migration"])
+                        == ("warn", name, "9999_later.sql") for line in told)
+
+
 # ---- Stop ------------------------------------------------------------------------------
 
 

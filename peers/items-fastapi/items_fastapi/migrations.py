@@ -1,7 +1,8 @@
 """Migrations: the same files, table, checksums and lock as those of every implementation.
 
 All of it happens under an advisory lock, so processes that start together take turns, and whoever
-comes later finds nothing left to do.
+comes later finds nothing left to do. The applied ones must be the first of the list; what comes
+after the whole list is a newer version's, and is let be.
 """
 
 import hashlib
@@ -72,7 +73,9 @@ async def _missing(connection: asyncpg.Connection, set_name: str) -> list[Migrat
     applied = await connection.fetch(
         "SELECT name, checksum FROM trunnion_migrations WHERE set_name = $1"
         ' ORDER BY name COLLATE "C"', set_name)
-    for at, (name, checksum) in enumerate(applied):
+    for newer, _ in applied[len(listed):]:
+        log.warning("the database has a newer version's migration", set=set_name, migration=newer)
+    for at, (name, checksum) in enumerate(applied[:len(listed)]):
         if name not in {one.name for one in listed}:
             raise Refused(f"migration {name} was applied to this database, but is gone")
         if listed[at].name != name:

@@ -93,11 +93,21 @@ static void one_that_has_changed_is_refused(void **state)
 static void one_that_is_gone_is_refused(void **state)
 {
     (void)state;
-    MIGRATE("items", FIRST, SECOND);
-    assert_int_equal(MIGRATE("items", FIRST), TN__MIGRATE_REFUSED);
+    MIGRATE("items", FIRST, SECOND, THIRD);
+    assert_int_equal(MIGRATE("items", FIRST, THIRD), TN__MIGRATE_REFUSED);
     assert_str(why, "migration 0002_b.sql was applied to this database, but is gone");
     assert_int_equal(MIGRATE("items", SECOND), TN__MIGRATE_REFUSED);
     assert_str(why, "migration 0001_a.sql was applied to this database, but is gone");
+}
+
+static void those_of_a_newer_version_are_let_be(void **state)
+{
+    (void)state;
+    MIGRATE("items", FIRST, SECOND, THIRD);
+    assert_int_equal(MIGRATE("items", FIRST), TN__MIGRATE_DONE);
+    assert_int_equal(migrate("items", NULL, 0), TN__MIGRATE_DONE);
+    assert_int_equal(MIGRATE("items", FIRST, SECOND, THIRD), TN__MIGRATE_DONE);
+    assert_int_equal(applied(), 3);
 }
 
 static void one_that_comes_too_late_is_refused(void **state)
@@ -207,6 +217,7 @@ int main(void)
         MIGRATE_TEST(nothing_to_do_is_done),
         MIGRATE_TEST(one_that_has_changed_is_refused),
         MIGRATE_TEST(one_that_is_gone_is_refused),
+        MIGRATE_TEST(those_of_a_newer_version_are_let_be),
         MIGRATE_TEST(one_that_comes_too_late_is_refused),
         MIGRATE_TEST(names_out_of_order_are_refused),
         MIGRATE_TEST(one_that_fails_leaves_nothing_and_names_its_line),

@@ -2,7 +2,8 @@
 //
 // The bookkeeping is the one of the service in C, to the byte: the same table, the same checksums,
 // the same advisory lock. The applied ones must be the first of the list, name by name and checksum
-// by checksum: then every database of the service got its schema in the same order.
+// by checksum: then every database of the service got its schema in the same order. Those that come
+// after the whole list are a newer version's, and are let be.
 
 import crypto from 'node:crypto'
 import fs from 'node:fs'
@@ -83,17 +84,22 @@ function compare (migrations, i, applied) {
   }
 }
 
-async function missingOf (client, set) {
+async function missingOf (client, set, log) {
   const migrations = migrationsOf(set.folder)
   const { rows } = await client.query(APPLIED, [set.name])
-  for (const [i, applied] of rows.entries()) compare(migrations, i, applied)
+  for (const { name } of rows.slice(migrations.length)) {
+    log.warn({ set: set.name, migration: name }, "the database has a newer version's migration")
+  }
+  for (const [i, applied] of rows.slice(0, migrations.length).entries()) {
+    compare(migrations, i, applied)
+  }
   return migrations.slice(rows.length)
 }
 
 // ---- Applying --------------------------------------------------------------------
 
 async function applyMissing (client, set, log) {
-  for (const migration of await missingOf(client, set)) {
+  for (const migration of await missingOf(client, set, log)) {
     await client.query('BEGIN')
     await client.query(migration.sql)
     await client.query(RECORD, [set.name, migration.name, migration.checksum])
@@ -102,8 +108,8 @@ async function applyMissing (client, set, log) {
   }
 }
 
-async function refuseMissing (client, set) {
+async function refuseMissing (client, set, log) {
   const { rows } = await client.query(HAS_TABLE)
-  const missing = rows.length > 0 ? await missingOf(client, set) : migrationsOf(set.folder)
+  const missing = rows.length > 0 ? await missingOf(client, set, log) : migrationsOf(set.folder)
   if (missing.length > 0) throw new Error(`migration ${missing[0].name} was not applied yet`)
 }
