@@ -3,6 +3,7 @@
 // A request never waits for the collector. Spans that wait are bounded; beyond that they are
 // dropped and counted, which the SDK's own processor does without a word.
 
+import cluster from 'node:cluster'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -74,7 +75,7 @@ function resourceOf (config, service) {
     'os.type': os.platform(),
     'host.name': os.hostname(),
     'host.arch': { x64: 'amd64' }[os.arch()] ?? os.arch(),
-    'process.pid': process.pid,
+    'process.pid': cluster.isWorker ? process.ppid : process.pid, // The service's own.
     'process.executable.name': path.basename(process.execPath),
     ...pairsOf(config.OTEL_RESOURCE_ATTRIBUTES),
     ...(config.OTEL_SERVICE_NAME === '' ? {} : { 'service.name': config.OTEL_SERVICE_NAME })
