@@ -35,7 +35,7 @@ unit:        ## Run the unit tests, with the sanitizers.
 integration: ## Run the tests against real servers, with the sanitizers.
 	@tools/test integration
 
-conformance: ## Hold every pairing of implementations to the contract; ARGS=--whole for all tests.
+conformance: ## Hold every pairing of implementations to the contract; ARGS=--outside is brief.
 	@tools/setup test && tools/build release && tools/conformance/run $(ARGS)
 
 check:       ## Check format, bugs, banned functions, layers and lengths.

@@ -14,6 +14,8 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from support.implementations import each_once
+
 from .paths import ROOT, STATE, shown
 
 LOGS = STATE / "test"
@@ -240,6 +242,15 @@ def lint() -> Outcome:
     return outcome
 
 
+def pairings() -> Outcome:
+    """Each implementation that isn't C meets every test of the contract here, once; what is left
+    to tell of the pairings with C is conformance's."""
+    made = made_peers()
+    if made.failures:
+        return made
+    return _sum(made, *(contract_tests(*pairing) for pairing in each_once()[1:]))
+
+
 PARTS = {
     "check": check,
     "unit": lambda: _sum(units("asan"), units("release")),
@@ -249,6 +260,7 @@ PARTS = {
     "integration": lambda: python("integration", "tests/integration", *service_tests(), minutes=15),
     "chaos": lambda: python("chaos", "tests/chaos", minutes=15, build_dir="build"),
     "peers": peers,
+    "pairings": pairings,
     "conformance": lambda: python("conformance", "tests/conformance", minutes=20,
                                   build_dir="build"),
     "platform": lambda: python("platform", "tests/platform", minutes=25, build_dir="build"),
@@ -258,7 +270,8 @@ PARTS = {
 NEEDS = {
     "check": ["asan"], "unit": ["asan", "release"], "tsan": ["tsan"], "lint": [], "fuzz": [],
     "integration": ["asan", "release"], "chaos": ["release"], "peers": ["release"],
-    "conformance": ["release"], "platform": ["release"], "tools": ["release"],
+    "pairings": ["release"], "conformance": ["release"], "platform": ["release"],
+    "tools": ["release"],
 }
 
 
@@ -274,18 +287,19 @@ def run(parts: list[str]) -> Outcome:
     for part in parts:
         for kind in NEEDS[part]:
             if kind not in built:
-                built[kind] = _told(f"build {kind}", lambda kind=kind: build(kind))
+                built[kind] = told(f"build {kind}", lambda kind=kind: build(kind))
                 total += built[kind]
         broken = [kind for kind in NEEDS[part] if built[kind].failures]
         if broken:
             total.failures.append(f"{part}: did not run, for the {broken[0]} build failed")
         else:
-            total += _told(part, PARTS[part])
+            total += told(part, PARTS[part])
     return total
 
 
-def _told(name: str, part) -> Outcome:
-    print(f"  {name:<14} ... ", end="", flush=True)
+def told(name: str, part) -> Outcome:
+    """Runs a part, and says in a line how it went."""
+    print(f"  {name:<16} ... ", end="", flush=True)
     began = time.monotonic()
     outcome = part()
     said = f"{len(outcome.failures)} FAILED, " if outcome.failures else ""
