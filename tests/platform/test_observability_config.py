@@ -246,6 +246,17 @@ def test_grafana_has_the_plugins_of_its_image_and_looks_for_no_others():
     assert not INI.has_section("paths")
 
 
+def test_what_grafana_is_given_hides_no_folder_that_it_reads():
+    """It has errors to log at each start where one of the image's own is not to be found."""
+    mounts = [volume.split(":")[:2] for volume in
+              load(GRAFANA / "compose.yaml")["services"]["grafana"]["volumes"]]
+    into = {target: source for source, target in mounts if target.startswith("/etc/grafana/prov")}
+    assert into == {f"/etc/grafana/provisioning/{folder.name}":
+                    f"./platform/grafana/provisioning/{folder.name}"
+                    for folder in (GRAFANA / "provisioning").iterdir()}
+    assert "/etc/grafana" not in dict(map(reversed, mounts))
+
+
 # ---- Grafana's login -----------------------------------------------------------------
 
 
@@ -277,6 +288,19 @@ def test_people_come_from_authentik_alone():
     assert not INI.getboolean("users", "allow_sign_up")
     assert oauth.getboolean("enabled") and oauth.getboolean("use_pkce")
     assert oauth.getboolean("role_attribute_strict")
+
+
+def test_who_has_no_mail_address_is_known_by_name():
+    """Grafana refuses a person without one."""
+    said = [part.strip() for part in INI["auth.generic_oauth"]["email_attribute_path"].split("||")]
+    assert said == ["email", INI["auth.generic_oauth"]["login_attribute_path"]]
+
+
+def test_the_local_administrator_has_a_name_that_no_person_has():
+    """Grafana refuses a person of authentik whose name one of its own has."""
+    blueprint = (PLATFORM / "authentik" / "blueprints" / "trunnion.yaml").read_text()
+    local = INI["security"]["admin_user"]
+    assert local not in ("admin", "akadmin") and local not in blueprint
 
 
 def test_authentik_knows_the_client_and_the_group_that_grafana_names():
