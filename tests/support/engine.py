@@ -8,9 +8,8 @@ names that the Dockerfiles and fragments use (tests/platform/images).
 
 import contextlib
 import fcntl
+import hashlib
 import os
-import shutil
-import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -26,6 +25,10 @@ CACHE = STATE / "engine"
 SUITE = "trixie"
 BASE = f"docker.io/library/debian:{SUITE}-slim"
 VERSIONS = ROOT / "platform" / "versions.env"
+KEPT_HOURS = 72
+KEPT_BYTES_MAX = "3GB"
+# Whom this machine trusts beside Debian's authorities: what it can fetch, a build can.
+AUTHORITIES = Path("/usr/local/share/ca-certificates")
 # The docs of packages are not in the official slim image either.
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 
@@ -72,6 +75,7 @@ class Engine:
                 [*as_root(), "setpriv", "--pdeathsig", "TERM", "dockerd",
                  f"--data-root={CACHE}/data", f"--exec-root={self.folder}/exec",
                  f"--pidfile={self.folder}/pid", f"--host={self.host}",
+                 f"--group={os.getgid()}",  # Who may ask it: we, whoever that is.
                  f"--cgroup-parent=/{self.cgroup}", "--bridge=none", "--iptables=false",
                  "--ip-forward=false", "--ip-masq=false"],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
@@ -85,12 +89,23 @@ class Engine:
     def stop(self) -> None:
         try:
             self.clear()
+            self.prune()
         finally:
             self.end_process()
 
+    def prune(self) -> None:
+        """The cache does not grow: images that others have replaced go, and of what they were built
+        from all that the last days did not use."""
+        self.docker("image", "prune", "--force")
+        for limit in (f"--filter=until={KEPT_HOURS}h", f"--keep-storage={KEPT_BYTES_MAX}"):
+            self.docker("builder", "prune", "--all", "--force", limit)
+
     def end_process(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
+        """By the engine's own id: where sudo started it, its process is not ours to signal."""
+        own = self.folder / "pid"
+        if self.process.poll() is None:
+            run(*as_root(), "kill", own.read_text() if own.exists() else self.process.pid)
+            self.process.wait(60)
         self.tidy()
         self.turn.close()
 
@@ -112,10 +127,7 @@ class Engine:
         for root in Path("/sys/fs/cgroup").rglob(self.cgroup):
             for folder in sorted([root, *root.rglob("*/")], reverse=True):
                 run(*as_root(), "rmdir", folder)
-        if os.geteuid() == 0:
-            shutil.rmtree(self.folder)
-        else:
-            run("sudo", "-n", "rm", "-rf", self.folder)
+        run(*as_root(), "rm", "-rf", self.folder)
 
     # ---- What it is told ------------------------------------------------------
 
@@ -129,11 +141,15 @@ class Engine:
         return run("docker", *words, env=self.env)
 
     def give_base_images(self) -> None:
-        tar = CACHE / f"{SUITE}.tar"
+        tar = CACHE / f"{SUITE}-{authorities()}.tar"
         if not tar.exists():
+            for old in CACHE.glob("*.tar"):
+                old.unlink()
             make_base(tar)
-        if not self.docker("image", "ls", "--quiet", BASE).strip():
-            self.docker("import", "--change", 'CMD ["bash"]', str(tar), BASE)
+        label = f"tar={tar.name}"
+        if not self.docker("image", "ls", "--quiet", f"--filter=label={label}", BASE).strip():
+            self.docker("import", "--change", 'CMD ["bash"]', "--change", f"LABEL {label}",
+                        str(tar), BASE)
         run(*program(), "--file", IMAGES / "compose.yaml", "--env-file", VERSIONS,
             "build", env={**self.env, **read_env(VERSIONS)})
 
@@ -142,12 +158,20 @@ def as_root() -> list[str]:
     return [] if os.geteuid() == 0 else ["sudo", "-n"]
 
 
+def authorities() -> str:
+    """Tells two sets of them apart."""
+    found = sorted(AUTHORITIES.rglob("*.crt"))
+    return hashlib.sha256(b"".join(one.read_bytes() for one in found)).hexdigest()[:12]
+
+
 def make_base(tar: Path) -> None:
     """From the mirror that this machine uses."""
     said = run("apt-get", "indextargets", "--format", "$(REPO_URI) $(LABEL)")
     mirror = next(line.split()[0] for line in said.splitlines() if line.endswith(" Debian"))
     part = tar.with_suffix(".part.tar")
-    run("mmdebstrap", "--quiet", "--variant=minbase",
-        *(f"--dpkgopt=path-exclude={path}" for path in LEFT_OUT), SUITE, part,
+    # As in the official image, packages are unpacked without a flush for each file.
+    run(*as_root(), "mmdebstrap", "--quiet", "--variant=minbase", "--dpkgopt=force-unsafe-io",
+        *(f"--dpkgopt=path-exclude={path}" for path in LEFT_OUT),
+        f"--customize-hook=copy-in {AUTHORITIES} {AUTHORITIES.parent}", SUITE, part,
         f"deb {mirror} {SUITE} main")
     part.rename(tar)
