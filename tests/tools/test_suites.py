@@ -99,7 +99,8 @@ exit {status}
 """
 
 
-def peer(tmp_path, monkeypatch, report="", status=0, make_status=0):
+def lay_out_peer(tmp_path, monkeypatch, report="", status=0, make_status=0):
+    monkeypatch.setitem(suites.NEEDS, "peers", ["peers"])  # There is no C to build here.
     monkeypatch.setattr(suites, "ROOT", tmp_path)
     monkeypatch.setattr(suites, "LOGS", tmp_path / "logs")
     folder = tmp_path / "peers" / "items-x"
@@ -108,7 +109,11 @@ def peer(tmp_path, monkeypatch, report="", status=0, make_status=0):
                        ("test", PEER_TEST.format(report=report, status=status))):
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
-    return suites.peers()
+
+
+def peer(*how):
+    lay_out_peer(*how)
+    return suites.run(["peers"])
 
 
 def test_a_peers_own_tests_count(tmp_path, monkeypatch):
@@ -124,5 +129,7 @@ def test_a_peers_own_tests_that_fail_are_told(tmp_path, monkeypatch, report, sta
 
 
 def test_a_peer_that_can_not_be_made_has_failed(tmp_path, monkeypatch):
-    outcome = peer(tmp_path, monkeypatch, make_status=1)
+    lay_out_peer(tmp_path, monkeypatch, make_status=1)
+    outcome = suites.build("peers")
     assert outcome.passed == 0 and len(outcome.failures) == 1
+    assert suites.run(["peers"]).passed == 0
