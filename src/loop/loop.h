@@ -14,7 +14,9 @@ typedef struct tn__co tn__co;
 #define TN__NEVER INT64_MAX
 
 /* Opens the loop of this thread, which may have one. Closing asserts that no coroutine is left, and
- * drops what was posted and not yet run. */
+ * drops what was posted and not yet run. No other thread may still be inside tn__loop_post() or
+ * tn__loop_stop() then: that the letter was run, or that the loop has ended, doesn't say that the
+ * call has returned. */
 tn__loop *tn__loop_open(void);
 void tn__loop_close(tn__loop *loop);
 /* Runs until tn__loop_stop(). */

@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -58,6 +59,7 @@ static void posts_arrive_whole_and_in_the_order_of_each_sender(void **state)
 /* One letter goes back and forth: each time the receiver sleeps and must be woken. */
 enum { ROUNDS = 2000 };
 static tn__loop *peer;
+static sem_t peer_may_close; /* nobody is inside a call on its loop any more */
 static int rounds;
 
 static void pong(void *arg);
@@ -82,6 +84,8 @@ static void *run_peer(void *arg)
     peer = tn__loop_open();
     tn__loop_post(loop, ping, arg);
     tn__loop_run(peer);
+    while (sem_wait(&peer_may_close) != 0)
+        ; /* a signal came */
     tn__loop_close(peer);
     return NULL;
 }
@@ -91,9 +95,12 @@ static void sleeping_loops_wake_each_other(void **state)
     (void)state;
     pthread_t thread;
     rounds = 0;
+    assert_int_equal(sem_init(&peer_may_close, 0, 0), 0);
     assert_int_equal(pthread_create(&thread, NULL, run_peer, NULL), 0);
     run_until_stopped();
+    assert_int_equal(sem_post(&peer_may_close), 0);
     pthread_join(thread, NULL);
+    assert_int_equal(sem_destroy(&peer_may_close), 0);
     assert_int_equal(rounds, ROUNDS);
 }
 
