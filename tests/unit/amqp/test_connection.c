@@ -165,7 +165,7 @@ static void an_idle_connection_is_kept_by_its_heartbeats(void **state)
 {
     (void)state;
     tn__amqp_options options = test_amqp_options();
-    options.heartbeat_s = 1;
+    options.heartbeat_s = 2; /* either side gives up after twice that */
     tn__amqp *amqp = test_amqp_open_with(&options);
     for (int i = 0; i < 60; i++) {
         usleep(100000);
