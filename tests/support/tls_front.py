@@ -1,4 +1,4 @@
-"""A TLS port before a plain one; its certificate is for the name `localhost` alone."""
+"""Certificates for the name `localhost` alone, and a TLS port before a plain one."""
 
 import contextlib
 import socket
@@ -10,18 +10,23 @@ from pathlib import Path
 LOOPBACK = "127.0.0.1"
 
 
+def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """Certificate and key for `localhost`; it is its own authority."""
+    certificate, key = folder / f"{name}.pem", folder / f"{name}-key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                    "-keyout", str(key), "-out", str(certificate)],
+                   check=True, capture_output=True)
+    return certificate, key
+
+
 class TlsFront:
     """Serves until the process ends. `certificate` is its own authority."""
 
     def __init__(self, target: int, folder: Path):
         self.target = target
-        self.certificate = folder / "certificate.pem"
-        key = folder / "key.pem"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                        "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-                        "-keyout", str(key), "-out", str(self.certificate)],
-                       check=True, capture_output=True)
+        self.certificate, key = make_certificate(folder, "certificate")
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(self.certificate, key)
         self._listener = socket.create_server((LOOPBACK, 0))

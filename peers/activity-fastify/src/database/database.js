@@ -9,6 +9,7 @@ import { exemplarOf, failSpan, now } from '../telemetry/tracing.js'
 import { watchGauge } from '../telemetry/metrics.js'
 import { timeText } from '../time.js'
 import { kindOf, sqlStateOf } from './errors.js'
+import { tlsFrom } from './tls.js'
 
 const CONNECT_TIMEOUT_MS = 5000
 const RETRIES_MAX = 3
@@ -36,6 +37,7 @@ export function connectionOptions (config, name) {
     application_name: name,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     options: settings.join(' '),
+    ssl: tlsFrom(process.env),
     keepAlive: true,
     types
   }

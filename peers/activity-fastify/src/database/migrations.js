@@ -9,6 +9,7 @@ import crypto from 'node:crypto'
 import fs from 'node:fs'
 import pg from 'pg'
 import { mayPass, reasonOf } from './errors.js'
+import { tlsFrom } from './tls.js'
 
 // "trunnion" in ASCII: the key of the advisory lock, in each database.
 const LOCK_KEY = '8390898172903911278'
@@ -44,6 +45,7 @@ export async function migrate (databaseUrl, { apply, log }) {
     connectionString: databaseUrl,
     application_name: 'trunnion-migrate',
     connectionTimeoutMillis: TIMEOUT_MS,
+    ssl: tlsFrom(process.env),
     lock_timeout: TIMEOUT_MS
   })
   client.on('error', () => {}) // The statement at hand fails with it.
