@@ -123,8 +123,9 @@ static void woken_wait_leaves_no_deadline_behind(void **state)
     tn__co *co = tn__co_start(loop, wait_once, &w);
     tn__co_wake(co);
     int64_t start_us = tn__mono_us();
-    while (tn__mono_us() < start_us + 4000)
+    do
         run_turns(1); /* a timer left over would touch a freed coroutine */
+    while (tn__mono_us() < start_us + 4000);
     assert_int_equal(w.woke, TN__WOKEN);
     assert_int_equal(w.waits, 1);
 }
@@ -236,7 +237,8 @@ static void sleep_lasts_and_keeps_a_wake_for_the_next_wait(void **state)
     tn__co *co = tn__co_start(loop, sleep_then_wait, &w);
     tn__co_wake(co);
     run_turns(1);
-    tn__co_wake(co);
+    if (w.waits == 0) /* on a machine that stood still it has slept and waited by now */
+        tn__co_wake(co);
     while (w.waits == 0)
         run_turns(1);
     assert_true(tn__mono_us() - start_us >= 5000);

@@ -119,9 +119,7 @@ static void timer_that_restarts_in_the_past_leaves_time_for_the_rest(void **stat
     tn__timer greedy = { .on_time = restart_in_the_past }, modest = { .on_time = record };
     tn__timer_start(loop, &greedy, 0);
     tn__timer_start(loop, &modest, 1);
-    int64_t start_us = tn__mono_us();
-    while (tn__mono_us() < start_us + 1000)
-        run_turns(1);
+    run_turns(10);
     assert_int_equal(modest.slot, 0);
     assert_in_range(fired, 2, 1000000);
     tn__timer_stop(loop, &greedy);
