@@ -3,6 +3,8 @@
 That Traefik itself takes these files, and does what they say, is in docs/verification.md.
 """
 
+import re
+
 import pytest
 import yaml
 from kit.paths import ROOT
@@ -221,8 +223,19 @@ def test_a_body_has_a_limit_above_the_one_of_the_services():
         if name.endswith("-write"):
             assert used(name, "buffering") == ["body-limit"]
     limit = MIDDLEWARES["body-limit"]["buffering"]["maxRequestBodyBytes"]
-    assert limit == MIDDLEWARES["body-limit"]["buffering"]["memRequestBodyBytes"]
     assert limit > 1048576  # BODY_BYTES_MAX of the services.
+
+
+def test_many_bodies_at_once_do_not_take_all_memory():
+    """Beyond the first part of each they lie in /tmp, which is memory too, and is full one day."""
+    container = traefik.compose("compose.yaml")
+    memory = int(container["deploy"]["resources"]["limits"]["memory"].removesuffix("M"))
+    [tmp] = container["tmpfs"]
+    assert tmp.startswith("/tmp:")
+    assert int(re.search(r"\bsize=(\d+)m\b", tmp)[1]) <= memory / 4
+    at_once = int(traefik.VARIABLES["LOGIN_RATE_BURST"])
+    in_memory = MIDDLEWARES["body-limit"]["buffering"]["memRequestBodyBytes"]
+    assert at_once * in_memory <= memory * 2**20 / 4
 
 
 def test_a_network_of_ipv6_is_one_client():
