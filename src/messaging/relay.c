@@ -150,7 +150,8 @@ static int64_t next_us(const tn__relay *relay, int64_t now_us)
         at_us = min_us(at_us, relay->database.retry_at_us);
     if (!relay->broker.up && relay->options.amqp_url != NULL)
         at_us = min_us(at_us, relay->broker.retry_at_us);
-    if (relay->database.up && relay->broker.up) {
+    /* Not while the broker takes nothing: what is due then has to wait all the same. */
+    if (relay->database.up && atomic_load(&relay->connected)) {
         at_us = min_us(at_us, relay->poll_at_us);
         at_us = min_us(at_us, tn__stuck_due_us(&relay->stuck, now_us));
     }

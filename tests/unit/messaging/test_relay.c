@@ -3,6 +3,7 @@
 #include "support.h"
 
 #include <inttypes.h>
+#include <time.h>
 
 /* One consumer with its queue for each test; its routing keys begin with its name. */
 struct fixture {
@@ -426,6 +427,32 @@ static void a_broker_short_of_memory_is_waited_for(void **state)
     assert_int_equal(drain(f->queue).different, 300);
 }
 
+static int64_t cpu_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static void while_a_broker_is_short_of_memory_it_rests(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    await_up(f);
+    test_stack("rabbitmqctl set_vm_memory_high_watermark 0.00001");
+    insert(f, f->key, 300);
+    tn_str why = { 0 };
+    for (int i = 0; i < 1000 && tn__relay_up(f->relay, f->arena, &why); i++)
+        usleep(10000);
+    int64_t before_us = cpu_us();
+    usleep(1000000);
+    int64_t took_us = cpu_us() - before_us;
+    test_stack("rabbitmqctl set_vm_memory_high_watermark 0.4");
+    assert_true(test_contains(why, "memory"));
+    assert_true(took_us < 200000);
+    await_pending(f, 0);
+}
+
 static void a_lost_database_is_found_again(void **state)
 {
     struct fixture *f = *state;
@@ -509,6 +536,7 @@ int main(void)
         WITH(closing_ends_in_time),
         WITH(a_broker_that_stands_still_delays_and_loses_nothing),
         WITH(a_broker_short_of_memory_is_waited_for),
+        WITH(while_a_broker_is_short_of_memory_it_rests),
         WITH(a_lost_database_is_found_again),
         WITH(a_broker_killed_while_publishing_loses_nothing),
         WITH(a_database_killed_while_publishing_loses_nothing),
