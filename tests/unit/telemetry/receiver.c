@@ -78,15 +78,26 @@ static size_t count_spans(tn_str message, const unsigned *path)
     return n;
 }
 
+static bool hangs(receiver *r, int64_t since_us)
+{
+    pthread_mutex_lock(&r->lock);
+    int64_t until_us = since_us + (int64_t)r->hang_ms * 1000;
+    bool hangs = !r->closing && tn__mono_us() < until_us;
+    pthread_mutex_unlock(&r->lock);
+    return hangs;
+}
+
 static void answer(receiver *r, int fd, tn_str body)
 {
     static const unsigned path[] = { 1, 2, 2, 0 };
     char text[128];
     pthread_mutex_lock(&r->lock);
-    int status = r->status, hang_ms = r->hang_ms;
+    int status = r->status;
     r->messages++;
     pthread_mutex_unlock(&r->lock);
-    usleep((useconds_t)hang_ms * 1000);
+    int64_t since_us = tn__mono_us();
+    while (hangs(r, since_us))
+        usleep(5000);
     pthread_mutex_lock(&r->lock);
     r->spans += status == 200 ? count_spans(body, path) : 0;
     pthread_mutex_unlock(&r->lock);

@@ -175,7 +175,7 @@ static void a_close_gives_up_on_a_reader_that_is_stuck(void **state)
         add_line(queue, 'a', 1000);
     int64_t before_us = tn__mono_us();
     assert_false(tn__log_queue_close(queue, 50));
-    assert_true(tn__mono_us() - before_us < 2000 * 1000);
+    assert_true(tn__mono_us() - before_us < 20 * 1000 * 1000);
     close(ends[0]);
     close(ends[1]);
 }
