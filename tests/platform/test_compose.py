@@ -190,6 +190,19 @@ def test_the_brokers_image_is_the_one_whose_console_shows_numbers(merged):
     assert merged["services"]["rabbitmq"]["image"].endswith("-management")
 
 
+def test_what_the_brokers_log_holds_in_memory_fits_below_its_alarm():
+    """Three times the size of one file, as RabbitMQ advises: a full one is still being sorted into
+    the queues' own files while the next ones fill. Otherwise a queue that nobody reads for a while
+    stops all publishers, and they stay stopped."""
+    said = model()["services"]["rabbitmq"]["environment"]["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"]
+    size = int(re.fullmatch(r"-rabbit quorum_wal_max_size_bytes (\d+)", said)[1])
+    conf = (ROOT / "platform" / "rabbitmq" / "rabbitmq.conf").read_text()
+    alarm = int(re.search(r"vm_memory_high_watermark.absolute = (\d+)MiB", conf)[1]) * 2**20
+    assert 3 * size <= alarm
+    cluster = (ROOT / "platform" / "kubernetes" / "base" / "rabbitmq.yaml").read_text()
+    assert f"quorum_queue.wal_max_size_bytes = {size}\n" in cluster
+
+
 def test_root_without_capabilities_is_given_a_volume_it_can_write_to(merged):
     """A new volume takes over the owner of the folder that it covers. Alloy's image closes
     /var/lib/alloy to all but its user 473, and so to a root that may not override that."""
