@@ -84,7 +84,7 @@ typedef struct {
 /* Publisher confirms are on for every connection. */
 
 /* At most this many publishes may be waiting for tn__amqp_confirms() to report them. */
-#define TN__AMQP_UNSETTLED_MAX 4096
+#define TN__AMQP_UNSETTLED_MAX 8192
 /* What fits into the frames of AMQP: short strings of 255 bytes, headers of one frame. Publishing
  * anything else is a programmer error. False with a `why` that is static. */
 bool tn__amqp_fits(const tn__amqp *amqp, const tn__amqp_message *message, tn_str *why);

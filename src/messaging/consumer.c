@@ -217,7 +217,7 @@ static void init_binding(tn__consumer *consumer)
 static void check(const tn__consumer_options *options)
 {
     assert(options->prefetch > 0 && options->prefetch <= UINT16_MAX);
-    assert(options->retries_max > 0 && options->message_timeout_ms > 0);
+    assert(options->retries_max >= 0 && options->message_timeout_ms > 0);
     assert(options->retry_ms > 0 && options->retry_max_ms >= options->retry_ms);
     (void)options;
 }

@@ -175,7 +175,8 @@ static tn__outcome attempt(tn_msg *msg)
     return (tn__outcome)outcome.outcome;
 }
 
-/* The first failure is never known to be the message's own: the next look-up tells. */
+/* The first failure is never known to be the message's own: the next look-up tells. So even without
+ * retries an outage costs no delivery. */
 static tn__outcome handle(tn_msg *msg)
 {
     tn__consumer *consumer = msg->consumer;
@@ -185,7 +186,7 @@ static tn__outcome handle(tn_msg *msg)
         if (outcome != TN__AGAIN)
             return outcome;
         own += msg->fails_alone;
-        if (own >= consumer->options.retries_max)
+        if (own > 0 && own >= consumer->options.retries_max)
             return TN__REQUEUE;
         tn__metric_add(consumer->retries, 1);
         if (!tn__link_has(&consumer->events, msg->epoch) ||

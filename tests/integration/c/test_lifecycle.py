@@ -3,6 +3,7 @@
 ../test_health.py holds what a service does while something is missing.
 """
 
+import re
 import signal
 import socket
 import subprocess
@@ -47,6 +48,21 @@ def test_a_service_is_ready_soon_when_its_servers_are_up(start, items, activity,
     while not took or (min(took) >= limit and len(took) < 10):
         took.append(line_of(start(name), "ready")["after_ms"])
     assert min(took) < limit, took
+
+
+@pytest.mark.parametrize("end", [0, 1], ids=["least", "greatest"])
+@pytest.mark.parametrize("name", ["items", "activity"])
+def test_it_serves_with_every_number_that_is_allowed(start, name, end):
+    """But for times, which one can make so short that nothing gets done in them."""
+    bounds = re.findall(r"^  (\w+) \(.*\n.*\n +Allowed: a whole number from (\d+) to (\d+)",
+                        run(name, "--help").stdout, re.MULTILINE)
+    numbers = {variable: ends[end] for variable, *ends in bounds
+               if variable not in ("PORT", "WORKERS", "CONNECTIONS_MAX")
+               and not variable.endswith(("_MS", "_TIMEOUT", "_DELAY"))}
+    assert {"OUTBOX_BATCH_MAX", "CONSUMER_RETRIES_MAX"} <= numbers.keys()
+    service = start(name, WORKERS="1", **numbers)
+    service.wait_whole()
+    service.stop()
 
 
 def test_every_line_of_the_log_says_when_where_and_how_important(start):

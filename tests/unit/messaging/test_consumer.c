@@ -148,6 +148,12 @@ static void after_its_retries_it_waits_in_the_queue(void **state)
     assert_int_equal(dead(f), 0);
 }
 
+static void without_retries_it_waits_in_the_queue_too(void **state)
+{
+    ((struct fixture *)*state)->options.retries_max = 0;
+    after_its_retries_it_waits_in_the_queue(state);
+}
+
 /* ---- Outages ------------------------------------------------------------------------------- */
 
 static void without_a_database_nothing_is_consumed(void **state)
@@ -302,6 +308,7 @@ int main(void)
         WITH(an_event_of_a_handler_belongs_to_the_same_request_and_trace),
         WITH(a_failure_that_passes_is_retried),
         WITH(after_its_retries_it_waits_in_the_queue),
+        WITH(without_retries_it_waits_in_the_queue_too),
         WITH(without_a_database_nothing_is_consumed),
         WITH(a_database_that_is_away_uses_up_no_deliveries),
         WITH(a_database_that_stands_still_uses_up_no_deliveries),
