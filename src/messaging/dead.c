@@ -38,13 +38,18 @@ static tn__amqp_message letter_of(const tn_msg *msg)
 bool tn__message_bury(tn_msg *msg)
 {
     tn__consumer *consumer = msg->consumer;
+    const tn__link *dead = &consumer->dead;
     tn__amqp_message letter = letter_of(msg);
     tn__amqp_fate fate;
+    tn_str why;
     int refusals = 0;
     if (msg->raw.body_bytes > TN__AMQP_BODY_BYTES_MAX)
         return false; /* Only the broker still has its body. */
     for (int failures = 1;; failures++) {
         if (!tn__link_has(&consumer->events, msg->epoch))
+            return false;
+        /* What stands before its routing key, or its reason, may make it too long. */
+        if (dead->amqp != NULL && !tn__amqp_fits(dead->amqp, &letter, &why))
             return false;
         if (tn__link_publish(&consumer->dead, &letter, &fate)) {
             if (fate == TN__AMQP_CONFIRMED)

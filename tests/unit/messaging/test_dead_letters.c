@@ -193,6 +193,24 @@ static void what_the_broker_gives_up_is_a_dead_letter_too(void **state)
         1);
 }
 
+/* With our name before it its routing key is longer than one may be, so it goes the broker's way. */
+static void a_letter_that_cannot_be_written_goes_the_brokers_way(void **state)
+{
+    struct fixture *f = *state;
+    char key[255 + 1] = "";
+    int n = snprintf(key, sizeof key, "%s.", f->name);
+    memset(key + n, 'x', sizeof key - 1 - (size_t)n);
+    start(f);
+    tn__amqp_message message = test_message(f->arena, key);
+    message.body = TN_S("poison");
+    send_message(f, &message);
+    await_reason(f, "rejected");
+    assert_int_equal(test_sql(f->db,
+                         "SELECT count(*) FROM trunnion_dead_letters WHERE routing_key = '%s'",
+                         key),
+        1);
+}
+
 static void a_message_sent_back_to_its_queue_finds_its_handler(void **state)
 {
     struct fixture *f = *state;
@@ -250,6 +268,7 @@ int main(void)
         WITH(a_dead_letter_tells_all_that_is_known),
         WITH(a_dead_letter_with_many_headers_can_go_back),
         WITH(what_the_broker_gives_up_is_a_dead_letter_too),
+        WITH(a_letter_that_cannot_be_written_goes_the_brokers_way),
         WITH(a_message_sent_back_to_its_queue_finds_its_handler),
         WITH(one_that_never_passes_is_a_dead_letter_in_the_end),
     };
