@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ANSWER_MS_MAX = 10 * 1000 };
+enum { ANSWER_MS_MAX = 10 * 1000, TEST_MS_MAX = 1000 * 1000 };
 
 /* ---- The service --------------------------------------------------------- */
 
@@ -124,6 +124,7 @@ static const tn__page_route pages[] = { { "/hello", render_hello, NULL } };
 
 tn_service service;
 tn__http_options options;
+int lock_timeout_ms;
 
 int set_up(void **state)
 {
@@ -142,8 +143,8 @@ int set_up(void **state)
             .connections_max = 300,
             .in_flight_max = 256,
             .streams_max = 4,
-            .request_timeout_ms = 5000,
-            .read_timeout_ms = 5000,
+            .request_timeout_ms = 30000,
+            .read_timeout_ms = 60000,
             .idle_timeout_ms = 60000,
             .stream_keepalive_ms = 15000,
         },
@@ -152,6 +153,7 @@ int set_up(void **state)
         .pages = pages,
         .n_pages = 1,
     };
+    lock_timeout_ms = 20000;
     n_waiting = 0;
     return 0;
 }
@@ -166,8 +168,8 @@ static int port;
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool started, drained;
-} shared = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, false };
+    bool started, drained, joined;
+} shared = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, false, false };
 
 static void announce(bool *what)
 {
@@ -208,7 +210,7 @@ static tn__pg *open_database(void)
             .batch_max = 32,
             .batches_in_flight_max = 2,
             .queue_max = 1000,
-            .lock_timeout_ms = 500,
+            .lock_timeout_ms = lock_timeout_ms,
             .statement_timeout_ms = 5000,
             .connect_timeout_ms = 2000,
         });
@@ -235,6 +237,7 @@ static void *serve(void *arg)
     http = tn__http_open(server_loop, fd, &options);
     announce(&shared.started);
     tn__loop_run(server_loop);
+    await(&shared.joined, TEST_MS_MAX); /* nobody posts to the loop any more */
     tn__http_close(http);
     if (options.pg != NULL)
         tn__pg_close(options.pg);
@@ -245,7 +248,7 @@ static void *serve(void *arg)
 
 void start_server(void)
 {
-    shared.started = shared.drained = false;
+    shared.started = shared.drained = shared.joined = false;
     assert_int_equal(pthread_create(&thread, NULL, serve, NULL), 0);
     running = true;
     assert_true(await(&shared.started, ANSWER_MS_MAX));
@@ -272,6 +275,7 @@ bool await_drained(int ms)
 {
     if (!await(&shared.drained, ms))
         return false;
+    announce(&shared.joined);
     pthread_join(thread, NULL);
     running = false;
     return true;
@@ -297,7 +301,7 @@ int tear_down(void **state)
     if (await_drained(2000))
         return 0;
     cancel_server();
-    return await_drained(2000) ? 0 : -1;
+    return await_drained(ANSWER_MS_MAX) ? 0 : -1;
 }
 
 typedef struct {

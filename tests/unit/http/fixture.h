@@ -32,6 +32,7 @@ extern const tn_schema thing_path_schema;
 /* The service's tables; a test may change them before start_server(). */
 extern tn_service service;
 extern tn__http_options options;
+extern int lock_timeout_ms; /* of its database, if it has one */
 
 /* Sets both to what most tests want, with routes that need no database. */
 int set_up(void **state);

@@ -221,6 +221,7 @@ static void twin_on_another_replica_that_fails_leaves_the_work_to_us(void **stat
 static void twin_on_another_replica_that_takes_long_is_409(void **state)
 {
     (void)state;
+    lock_timeout_ms = 500;
     start_store();
     begin_twin();
     answer *a = post("/api/v1/parts", "k1", BOLT);

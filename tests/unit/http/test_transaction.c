@@ -123,7 +123,7 @@ static void answer_that_takes_too_long_is_504(void **state)
     start_store();
     double began = seconds_now();
     assert_problem(ask("GET", "/api/v1/sleep", NULL, NULL), 504, "gateway-timeout");
-    assert_true(seconds_now() - began < 3);
+    assert_true(seconds_now() - began < 4.5); /* The statement itself has five seconds. */
 }
 
 static void cancelled_handler_is_503(void **state)
@@ -137,7 +137,7 @@ static void cancelled_handler_is_503(void **state)
     assert_false(await_drained(200));
     cancel_server();
     assert_problem(hear(fd), 503, "service-unavailable");
-    assert_true(await_drained(2000));
+    assert_true(await_drained(10 * 1000));
     close(fd);
 }
 

@@ -1,6 +1,7 @@
 /* The server over real sockets: clients that are slow, handlers that wait, and the end. */
 #include "fixture.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,14 +10,17 @@
 #define THING "{\"name\":\"Nut\",\"size\":5}"
 #define ID    "01890a5d-ac96-774b-bcce-b302099a8057"
 
+/* Time for what takes a moment; the machine may stand still for seconds. */
+enum { ENDED_MS = 20 * 1000 };
+
 /* ---- Slow clients -------------------------------------------------------- */
 
+/* Not before its time; and before hear() gives up, while idle connections are kept for a minute. */
 static void assert_408(int fd, double began)
 {
     assert_problem(hear(fd), 408, "request-timeout");
-    double took = seconds_now() - began;
-    assert_true(took > 0.25 && took < 2);
-    assert_true(ends_within(fd, 2000));
+    assert_true(seconds_now() - began > 0.25);
+    assert_true(ends_within(fd, ENDED_MS));
     close(fd);
 }
 
@@ -70,10 +74,11 @@ static void drops_now_and_then_gain_no_time(void **state)
     int fd = dial();
     double began = seconds_now();
     say(fd, "POST /api/v1/things HTTP/1.1\r\nHost: x\r\n" JSON "Content-Length: 4000\r\n\r\n");
-    for (int i = 0; i < 10; i++) {
+    struct pollfd answered = { .fd = fd, .events = POLLIN };
+    int drops = 0;
+    while (poll(&answered, 1, 50) == 0 && drops++ < 200)
         say(fd, "x");
-        usleep(50 * 1000);
-    }
+    assert_true(drops < 200); /* It comes while they fall. */
     assert_408(fd, began);
 }
 
@@ -81,7 +86,7 @@ static void idle_connection_ends_without_a_word(void **state)
 {
     (void)state;
     options.limits.read_timeout_ms = 200;
-    options.limits.idle_timeout_ms = 1000;
+    options.limits.idle_timeout_ms = 4000;
     start_server();
     int fd = dial(), fresh = dial();
     say(fd, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -91,6 +96,7 @@ static void idle_connection_ends_without_a_word(void **state)
     assert_int_equal(hear(fd)->status, 200);
     assert_string_equal(hear_text(fd), "");
     assert_string_equal(hear_text(fresh), "");
+    assert_true(ends_within(fd, 0) && ends_within(fresh, 0));
     close(fd);
     close(fresh);
 }
@@ -171,10 +177,8 @@ static void stray_line_end_after_a_body_is_no_request(void **state)
         assert_int_equal(hear(fd)->status, 201);
         usleep(400 * 1000);
     }
-    double began = seconds_now();
     say(fd, "GET");
     assert_problem(hear(fd), 408, "request-timeout");
-    assert_true(seconds_now() - began < 1);
     close(fd);
 }
 
@@ -250,8 +254,12 @@ static void connections_beyond_the_limit_are_told(void **state)
     }
     assert_problem(ask("GET", "/hello", NULL, NULL), 503, "service-unavailable");
     close(fds[0]);
-    usleep(100 * 1000);
-    assert_int_equal(ask("GET", "/hello", NULL, NULL)->status, 200);
+    int status = 0;
+    for (int i = 0; i < 500 && status != 200; i++) {
+        usleep(10 * 1000); /* until it has seen that */
+        status = ask("GET", "/hello", NULL, NULL)->status;
+    }
+    assert_int_equal(status, 200);
     close(fds[1]);
     close(fds[2]);
 }
@@ -265,7 +273,7 @@ static void drain_without_anything_to_do_is_quick(void **state)
     int idle = dial(), used = dial();
     say(used, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_int_equal(hear(used)->status, 200);
-    assert_true(drain_server(1000));
+    assert_true(drain_server(ENDED_MS));
     assert_string_equal(hear_text(idle), "");
     assert_string_equal(hear_text(used), "");
     close(idle);
@@ -285,7 +293,7 @@ static void drain_lets_a_request_finish_and_ends_its_connection(void **state)
     answer *a = hear(fd);
     assert_int_equal(a->status, 200);
     assert_string_equal(header_of(a, "Connection"), "close");
-    assert_true(await_drained(1000));
+    assert_true(await_drained(ENDED_MS));
     close(fd);
 }
 
@@ -295,12 +303,13 @@ static void drain_lets_a_request_arrive_whole(void **state)
     start_server();
     int fd = dial();
     say(fd, "GET /hel");
-    usleep(100 * 1000);
+    for (int i = 0; i < 3; i++) /* It has read that by the time it has answered others. */
+        assert_int_equal(ask("GET", "/hello", NULL, NULL)->status, 200);
     begin_drain();
     assert_false(await_drained(200));
     say(fd, "lo HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_int_equal(hear(fd)->status, 200);
-    assert_true(await_drained(1000));
+    assert_true(await_drained(ENDED_MS));
     close(fd);
 }
 
@@ -316,7 +325,7 @@ static void cancel_ends_what_waits(void **state)
     assert_false(await_drained(200));
     cancel_server();
     assert_problem(hear(fd), 409, "out-of-things");
-    assert_true(await_drained(1000));
+    assert_true(await_drained(ENDED_MS));
     close(fd);
     close(slow);
 }
