@@ -2,6 +2,8 @@
  * session whose state is in doubt, and a new one costs milliseconds. */
 #include "messaging/db.h"
 
+#include "pg/pg.h"
+
 #include <assert.h>
 #include <poll.h>
 #include <stdio.h>
@@ -42,13 +44,18 @@ static void ignore_notice(void *arg, const PGresult *notice)
 
 static PGconn *start(const tn__db_options *options)
 {
-    char session[160];
-    snprintf(session, sizeof session,
-        "-c statement_timeout=%d -c idle_in_transaction_session_timeout=%d",
+    tn__buf session = { .arena = NULL };
+    tn__pg_url_options(&session, options->url);
+    tn__buf_printf(&session, "-c statement_timeout=%d -c idle_in_transaction_session_timeout=%d",
         options->statement_timeout_ms, options->idle_in_transaction_timeout_ms);
-    const char *keywords[] = { "dbname", "application_name", "options", "tcp_user_timeout", NULL };
-    const char *values[] = { options->url, options->application_name, session, "10000", NULL };
-    return PQconnectStartParams(keywords, values, 1);
+    tn__buf_add_char(&session, '\0');
+    const char *keywords[] = { "dbname", "application_name", "options", "client_encoding",
+        "tcp_user_timeout", NULL };
+    const char *values[] = { options->url, options->application_name, session.data, "UTF8", "10000",
+        NULL };
+    PGconn *conn = PQconnectStartParams(keywords, values, 1);
+    tn__buf_deinit(&session);
+    return conn;
 }
 
 static bool connect_until(tn__db *db, int64_t deadline_us)

@@ -90,13 +90,16 @@ static void notice(void *owner, const PGresult *result)
 
 static tn__migrated open_connection(run *r, const char *url, int timeout_ms)
 {
-    char seconds[16], options[64];
+    char seconds[16];
+    tn__buf options = { .arena = r->arena };
     snprintf(seconds, sizeof seconds, "%d", timeout_ms / 1000 < 2 ? 2 : timeout_ms / 1000);
+    tn__pg_url_options(&options, url);
     /* For the advisory lock; taken back once we have it. */
-    snprintf(options, sizeof options, "-c lock_timeout=%d", timeout_ms);
+    tn__buf_printf(&options, "-c lock_timeout=%d", timeout_ms);
+    tn__buf_add_char(&options, '\0');
     const char *const keywords[] = { "connect_timeout", "dbname", "application_name", "options",
         "client_encoding", NULL };
-    const char *const values[] = { seconds, url, "trunnion-migrate", options, "UTF8", NULL };
+    const char *const values[] = { seconds, url, "trunnion-migrate", options.data, "UTF8", NULL };
     r->pq = PQconnectdbParams(keywords, values, 1);
     if (PQstatus(r->pq) != CONNECTION_OK) {
         *r->why = r->pq == NULL ? TN_S("out of memory")

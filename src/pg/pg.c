@@ -27,8 +27,7 @@ static char *copy(const char *z)
     return memcpy(tn__xmalloc(size), z, size);
 }
 
-/* The URL's own `options` come first, so that what the guarantees rest on can't be undone by them. */
-static void add_options_of_url(tn__buf *out, const char *url)
+void tn__pg_url_options(tn__buf *out, const char *url)
 {
     PQconninfoOption *parts = PQconninfoParse(url, NULL);
     for (PQconninfoOption *part = parts; part != NULL && part->keyword != NULL; part++)
@@ -41,7 +40,7 @@ static void add_options_of_url(tn__buf *out, const char *url)
 static char *session_options(const tn__pg_options *options)
 {
     tn__buf out = { .arena = NULL };
-    add_options_of_url(&out, options->url);
+    tn__pg_url_options(&out, options->url);
     tn__buf_printf(&out,
         "-c synchronous_commit=on -c lock_timeout=%d -c statement_timeout=%d"
         " -c idle_in_transaction_session_timeout=%d -c timezone=UTC",

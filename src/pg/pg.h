@@ -36,6 +36,10 @@ void tn__pg_close(tn__pg *pg);
 /* True while the lanes are connected; else `why` (may be NULL) says what the last attempt met. */
 bool tn__pg_up(const tn__pg *pg, tn_str *why);
 
+/* The URL's own `options`, with which those of every session begin, so that what the guarantees rest
+ * on can't be undone by them; each ends with a space. */
+void tn__pg_url_options(tn__buf *out, const char *url);
+
 /* Calls fn on the loop for each NOTIFY on the channel, and once after each reconnect, since some may
  * have been missed. On a connection of its own, opened with the first call. */
 void tn__pg_listen(tn__pg *pg, const char *channel, void (*fn)(void *arg), void *arg);

@@ -149,6 +149,23 @@ static void a_row_becomes_a_message_with_all_that_it_says(void **state)
     tn__amqp_close(amqp);
 }
 
+/* Its options, such as the schema to work in, hold; its encoding is what JSON asks for. */
+static void the_urls_own_settings_change_nothing(void **state)
+{
+    struct fixture *f = *state;
+    f->options.database_url = tn_printf(f->arena,
+        "%s?options=-csearch_path%%3Delsewhere&client_encoding=LATIN1", f->options.database_url)
+                                  .data;
+    test_sql(f->db,
+        "CREATE SCHEMA elsewhere;"
+        "ALTER TABLE trunnion_outbox SET SCHEMA elsewhere;"
+        "ALTER TABLE trunnion_idempotency SET SCHEMA elsewhere;"
+        "ALTER TABLE trunnion_inbox SET SCHEMA elsewhere;"
+        "SET search_path = elsewhere");
+    a_row_becomes_a_message_with_all_that_it_says(state);
+    test_sql(f->db, "DROP SCHEMA elsewhere CASCADE");
+}
+
 static void thousands_of_rows_are_published_once_each(void **state)
 {
     struct fixture *f = *state;
@@ -519,6 +536,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH(a_row_becomes_a_message_with_all_that_it_says),
+        WITH(the_urls_own_settings_change_nothing),
         WITH(thousands_of_rows_are_published_once_each),
         WITH(a_wake_is_heard_at_once),
         WITH(a_notification_of_another_process_is_heard_at_once),

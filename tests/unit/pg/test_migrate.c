@@ -209,6 +209,19 @@ static void a_turn_that_does_not_come_is_unreachable(void **state)
     PQfinish(other);
 }
 
+static void the_urls_own_options_hold(void **state)
+{
+    (void)state;
+    const tn_migration first = FIRST;
+    tn_str url = tn_printf(arena, "%s?options=-csearch_path%%3Delsewhere", options.url);
+    sql("CREATE SCHEMA elsewhere");
+    assert_int_equal(tn__migrate(arena, url.data, "items", &first, 1, 5000, &why),
+        TN__MIGRATE_DONE);
+    int64_t found = number("SELECT count(*) FROM pg_tables WHERE schemaname = 'elsewhere'");
+    sql("DROP SCHEMA elsewhere CASCADE");
+    assert_int_equal(found, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +238,7 @@ int main(void)
         MIGRATE_TEST(a_server_that_is_away_is_unreachable),
         MIGRATE_TEST(processes_at_the_same_time_take_turns),
         MIGRATE_TEST(a_turn_that_does_not_come_is_unreachable),
+        MIGRATE_TEST(the_urls_own_options_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
