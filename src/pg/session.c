@@ -183,7 +183,8 @@ bool tn__session_run(tn_tx *tx, bool commit)
     do {
         if (!has_session(tx))
             return false;
-        send(tx, commit);
+        if (tx->session != NULL) /* else it was lost before our turn came */
+            send(tx, commit);
         if (!tn__tx_await(tx))
             return false;
     } while (tx->session_lost && begins_again(tx));

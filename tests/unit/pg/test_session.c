@@ -30,11 +30,6 @@ static void append_mark(job *j)
     commit(j, tx);
 }
 
-static int64_t backends(void)
-{
-    return number("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'test'");
-}
-
 static bool sessions_are_back(void)
 {
     size_t idle = 0, up = 0;
@@ -68,7 +63,8 @@ static void a_session_is_used_again(void **state)
         finish();
     }
     assert_int_equal(number("SELECT count(*) FROM t WHERE v = 'a!!!!!'"), 1);
-    assert_int_equal(backends(), 3); /* two lanes and one session */
+    /* Two lanes and one session; those of the test before may be on their way out still. */
+    await_sql(BACKENDS(3, "true"));
 }
 
 static void transactions_on_sessions_take_turns(void **state)
@@ -81,7 +77,7 @@ static void transactions_on_sessions_take_turns(void **state)
     finish();
     assert_int_equal(number("SELECT length(v) FROM t"), 50);
     assert_int_equal(number("SELECT count(*) FROM notes"), 50);
-    assert_int_equal(backends(), 2 + options.pool_max);
+    await_sql(BACKENDS(6, "true")); /* two lanes and the whole pool */
     run_until(sessions_are_back);
 }
 
@@ -174,7 +170,7 @@ static void without_awaited_rows_deferring_costs_no_session(void **state)
     finish();
     assert_true(j->ok);
     assert_int_equal(number("SELECT count(*) FROM notes WHERE note = 'known'"), 1);
-    assert_int_equal(backends(), 2);
+    await_sql(BACKENDS(2, "true"));
 }
 
 /* ---- Failure ------------------------------------------------------------ */
@@ -341,7 +337,7 @@ static void a_deadline_frees_the_handler_and_then_the_session(void **state)
     job *j = start_with(append_mark, 1, TN_S(""), 100);
     finish();
     assert_failed(j, TN__FAIL_TIMEOUT);
-    assert_true(j->took_us < 2000000);
+    assert_true(j->took_us < 4500000); /* The statement itself has five seconds. */
     on(other, "ROLLBACK");
     job *next = start(append_mark, 2);
     finish();
@@ -353,18 +349,16 @@ static void a_deadline_frees_the_handler_and_then_the_session(void **state)
 static void a_deadline_during_the_commit_leaves_it_to_the_server(void **state)
 {
     (void)state;
-    sql("CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END$$;"
-        "CREATE CONSTRAINT TRIGGER nap AFTER UPDATE ON t DEFERRABLE INITIALLY DEFERRED"
-        " FOR EACH ROW EXECUTE FUNCTION nap(); INSERT INTO t VALUES (1, 'a')");
     options.pool_max = 1;
-    reopen();
-    job *j = start_with(append_mark, 1, TN_S(""), 1000);
+    PGconn *other = hold_commits("UPDATE");
+    sql("INSERT INTO t VALUES (1, 'a')");
+    job *j = start_with(append_mark, 1, TN_S(""), 2000);
     finish();
     assert_failed(j, TN__FAIL_TIMEOUT);
+    PQfinish(other);
     run_until(sessions_are_back);
     assert_int_equal(number("SELECT count(*) FROM t WHERE v = 'a!'"), 1);
-    assert_int_equal(backends(), 3);
+    await_sql(BACKENDS(3, "true"));
 }
 
 static void who_finds_no_session_waits_for_one_until_its_deadline(void **state)
@@ -487,18 +481,51 @@ static void a_session_lost_while_it_was_idle_is_replaced(void **state)
     assert_int_equal(number("SELECT count(*) FROM t WHERE v = 'a!!'"), 1);
 }
 
+static bool over;
+
+static void go_round(void *arg)
+{
+    (void)arg;
+    while (!over)
+        tn__co_sleep(0);
+}
+
+static void append_mark_and_break(job *j)
+{
+    append_mark(j);
+    tn__conn_break(&pg->pool.sessions[0].conn, "broken");
+}
+
+/* With so many coroutines at work who is given it goes on in the next turn, when it's gone. */
+static void a_session_lost_before_its_turn_comes_is_replaced(void **state)
+{
+    (void)state;
+    options.pool_max = 1;
+    reopen();
+    sql("INSERT INTO t VALUES (1, 'a')");
+    over = false;
+    for (int i = 0; i < 4200; i++)
+        tn__co_start(loop, go_round, NULL);
+    job *first = start(append_mark_and_break, 1), *second = start(append_mark, 1);
+    finish();
+    over = true;
+    run_for(100);
+    assert_true(first->ok);
+    assert_true(second->ok);
+    assert_int_equal(number("SELECT count(*) FROM t WHERE v = 'a!!'"), 1);
+}
+
 static void a_session_lost_while_committing_is_unknown(void **state)
 {
     (void)state;
-    sql("CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END$$;"
-        "CREATE CONSTRAINT TRIGGER nap AFTER UPDATE ON t DEFERRABLE INITIALLY DEFERRED"
-        " FOR EACH ROW EXECUTE FUNCTION nap(); INSERT INTO t VALUES (1, 'a')");
+    PGconn *other = hold_commits("UPDATE");
+    sql("INSERT INTO t VALUES (1, 'a')");
     job *j = start(append_mark, 1);
-    await_sql(BACKENDS(1, "query = 'COMMIT'"));
-    end_backends("query = 'COMMIT'");
+    await_sql(BACKENDS(1, "query = 'COMMIT' AND wait_event_type = 'Lock'"));
+    end_backends("wait_event_type = 'Lock'");
     finish();
     assert_failed(j, TN__FAIL_UNKNOWN);
+    PQfinish(other);
 }
 
 /* ---- A table that changes ------------------------------------------------ */
@@ -545,6 +572,7 @@ int main(void)
         PG_TEST(a_session_lost_between_waits_did_nothing),
         PG_TEST(a_session_lost_before_anything_was_seen_is_replaced),
         PG_TEST(a_session_lost_while_it_was_idle_is_replaced),
+        PG_TEST(a_session_lost_before_its_turn_comes_is_replaced),
         PG_TEST(a_session_lost_while_committing_is_unknown),
         PG_TEST(a_table_that_is_altered_is_met_once_as_busy),
     };
