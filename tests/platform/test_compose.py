@@ -53,7 +53,7 @@ def config(chosen: tuple[tuple[str, str], ...]) -> dict:
     done = subprocess.run([*compose.program(), "--project-directory", str(ROOT), "--env-file",
                            os.devnull, "config", "--format=json"], env=env, cwd=ROOT,
                           capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0 and not done.stderr, done.stderr
     return json.loads(done.stdout)
 
 
