@@ -5,6 +5,7 @@ import re
 import secrets
 
 import pytest
+import yaml
 from kit.paths import ROOT
 from support import log_pipeline
 from support.load import item
@@ -57,6 +58,7 @@ def test_the_lines_of_a_request_are_found_by_its_trace_in_both_services(
     ("traefik", '{"level":"info","msg":"","time":"2026-11-23T11:00:00Z"}', "info", "11:00:00.0"),
     ("loki", '{"level":"warn","ts":"2026-11-23T11:00:00.5Z","msg":"x"}', "warn", "11:00:00.5"),
     ("grafana", '{"level":"error","t":"2026-11-23T11:00:00.5Z"}', "error", "11:00:00.5"),
+    ("prometheus", '{"time":"2026-11-23T11:00:00.5Z","level":"ERROR"}', "error", "11:00:00.5"),
     ("activity", '{"level":50,"time":"2026-11-23T11:00:00.5Z"}', "error", "11:00:00.5"),
     ("postgres", "2026-11-23 11:00:00.123 UTC [42] ERROR:  duplicate", "error", "11:00:00.123"),
     ("postgres", "2026-11-23 11:00:00.123 UTC [42] LOG:  ready", "info", "11:00:00.123"),
@@ -75,6 +77,13 @@ def test_level_and_time_are_understood_or_left(service, text, level, time):
     entry = collected(text, service)
     assert said(entry) == (level, f"2026-11-23T{time.ljust(15, '0')}+00:00")
     assert entry.line == text
+
+
+@pytest.mark.parametrize("folder, service", [("prometheus", "prometheus"),
+                                             ("postgres", "postgres-exporter")])
+def test_who_would_write_text_without_a_level_to_be_found_writes_json(folder, service):
+    model = yaml.safe_load((ROOT / "platform" / folder / "compose.yaml").read_text())
+    assert "--log.format=json" in model["services"][service]["command"]
 
 
 @pytest.mark.parametrize("sent", [{}, {"request_X-Request-Id": "made-by-service"}])
