@@ -179,6 +179,20 @@ void reopen(void)
     open_pg();
 }
 
+PGconn *hold_commits(const char *event)
+{
+    options.lock_timeout_ms = 10000;
+    reopen();
+    sql("CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END$$;"
+        "CREATE CONSTRAINT TRIGGER hold AFTER %s ON t DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION hold()",
+        event);
+    PGconn *other = other_connection();
+    on(other, "SELECT pg_advisory_lock(1)");
+    return other;
+}
+
 /* ---- Running the loop --------------------------------------------------- */
 
 static bool (*awaited)(void);

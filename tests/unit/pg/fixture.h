@@ -35,6 +35,9 @@ int64_t number(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Another connection, for locks that others hold. */
 PGconn *other_connection(void);
 void on(PGconn *other, const char *statement);
+/* From now on a transaction of the worker that does this to t ("INSERT") stands still in its commit,
+ * after all its results have come, until the connection that is returned is finished. */
+PGconn *hold_commits(const char *event);
 /* The process ids of the worker's backends; ends them. */
 void end_backends(const char *condition);
 /* Stops, kills or starts the server; connects again after a start. */
