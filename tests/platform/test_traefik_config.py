@@ -266,11 +266,12 @@ def test_every_name_leads_to_something_and_everything_is_used():
 # ---- What is told ----------------------------------------------------------------------
 
 
-def test_the_access_log_has_the_requests_id_and_no_other_header():
+def test_the_access_log_has_the_requests_id_no_other_header_and_no_query():
     prefix = "TRAEFIK_ACCESSLOG_FIELDS_HEADERS_"
     assert STATIC[prefix + "DEFAULTMODE"] == "drop"
     kept = {key for key in STATIC if key.startswith(prefix + "NAMES_")}
     assert kept == {prefix + "NAMES_X-REQUEST-ID"}
+    assert STATIC["TRAEFIK_ACCESSLOG_FIELDS_QUERYPARAMETERS_DEFAULTMODE"] == "drop"
     # A shell between would drop the variable, for its name has dashes.
     assert traefik.compose("compose.yaml")["entrypoint"] == ["traefik"]
 
