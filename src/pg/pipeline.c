@@ -12,7 +12,11 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 
-enum { ENTRIES_MIN = 64, STRAY_NULLS_MAX = 2 };
+enum {
+    ENTRIES_MIN = 64,
+    STRAY_NULLS_MAX = 2,
+    SERVER_NAME_MAX = 63, /* PostgreSQL's NAMEDATALEN - 1 */
+};
 
 extern const tn__conn_events tn__setup_events;
 
@@ -184,13 +188,15 @@ static void flush(tn__conn *conn)
     tn__watch_change(conn->loop, &conn->watch, events);
 }
 
-/* The name of the first generation is the query's own, which pg_prepared_statements then shows. */
+/* The name of the first generation is the query's own, which pg_prepared_statements then shows. The
+ * server looks at as much of a name as of any identifier's: of a longer one its end would not count. */
 static const char *server_name(const tn__statement *statement, unsigned generation,
-    char buffer[TN__STATEMENT_NAME_MAX + 16])
+    char buffer[SERVER_NAME_MAX + 1])
 {
-    if (generation == 0)
+    if (generation == 0 && strlen(statement->name) <= SERVER_NAME_MAX)
         return statement->name;
-    snprintf(buffer, TN__STATEMENT_NAME_MAX + 16, "%s~%u", statement->name, generation);
+    snprintf(buffer, SERVER_NAME_MAX + 1, "%.40s~%zu~%u", statement->name, statement->id,
+        generation);
     return buffer;
 }
 
@@ -199,7 +205,7 @@ void tn__conn_execute(tn__conn *conn, tn__statement *statement, const tn__params
     if (!can_send(conn))
         return;
     prepared *p = prepared_of(conn, statement);
-    char buffer[TN__STATEMENT_NAME_MAX + 16];
+    char buffer[SERVER_NAME_MAX + 1];
     const char *name = server_name(statement, p->generation, buffer);
     int n = (int)statement->n_params;
     tn__entry entry = {

@@ -8,9 +8,8 @@
 #include "pg/params.h"
 #include "telemetry/telemetry.h"
 
-#define TN__STATEMENTS_MAX     1024
-#define TN__PARAMS_MAX         64
-#define TN__STATEMENT_NAME_MAX 100
+#define TN__STATEMENTS_MAX 1024
+#define TN__PARAMS_MAX     64
 
 typedef struct tn__statement tn__statement;
 struct tn__statement {

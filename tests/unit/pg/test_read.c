@@ -218,6 +218,36 @@ static void a_table_may_be_altered_under_a_read(void **state)
     assert_true(j->ok);
 }
 
+/* The server tells prepared statements apart by the first 63 bytes of their names. */
+static void read_by_long_names(job *j)
+{
+    static const tn_query queries[] = {
+        { "a_name_that_says_all_there_is_to_say_about_what_the_query_is_for_and_one",
+            "SELECT * FROM t WHERE id = $1" },
+        { "a_name_that_says_all_there_is_to_say_about_what_the_query_is_for_and_two",
+            "SELECT * FROM t WHERE id = $1 + 1" },
+    };
+    struct t_row one = { 0 }, two = { 0 };
+    tn_tx *tx = begin(j, TN__READ);
+    tn_one(tx, TN_REF(t_row, &one), &queries[0], TN_ARGS(j->id));
+    tn_one(tx, TN_REF(t_row, &two), &queries[1], TN_ARGS(j->id));
+    commit(j, tx);
+    assert_true(!j->ok || (one.id == j->id && two.id == j->id + 1));
+}
+
+static void names_of_queries_may_be_long(void **state)
+{
+    (void)state;
+    fill(10);
+    job *before = start(read_by_long_names, 1);
+    finish();
+    assert_true(before->ok);
+    sql("ALTER TABLE t ADD COLUMN w text");
+    job *after = start(read_by_long_names, 1);
+    finish();
+    assert_true(after->ok);
+}
+
 /* ---- Every type there and back ------------------------------------------- */
 
 enum mood { SAD, FINE, GREAT };
@@ -490,6 +520,7 @@ int main(void)
         PG_TEST(a_type_that_does_not_fit_is_logged_with_query_and_column),
         PG_TEST(a_statement_that_gives_no_rows_is_no_missing_row),
         PG_TEST(a_table_may_be_altered_under_a_read),
+        PG_TEST(names_of_queries_may_be_long),
         PG_TEST(every_type_goes_there_and_back),
         PG_TEST(every_kind_goes_in_bulk),
         PG_TEST(sessions_are_set_up_as_the_guarantees_need),
