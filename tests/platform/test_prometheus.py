@@ -68,5 +68,14 @@ def test_an_alert_says_what_it_is_and_where_to_read_on(name):
         assert part in sections()[name]
 
 
+def test_what_prometheus_finds_by_name_is_missed_by_name():
+    jobs = yaml.safe_load((PROMETHEUS / "prometheus.yaml").read_text())["scrape_configs"]
+    found = {job["job_name"]: {name for dns in job["dns_sd_configs"] for name in dns["names"]}
+             for job in jobs if "dns_sd_configs" in job}
+    missed = alerts()["TargetMissing"]["expr"]
+    assert set(re.findall(r'job="([\w-]+)"', missed)) == set(found)
+    assert set(re.findall(r'service="(\w+)"', missed)) == found["services"]
+
+
 def test_the_runbook_tells_of_no_other_alert():
     assert set(sections()) == set(alerts())

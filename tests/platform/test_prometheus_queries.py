@@ -34,7 +34,7 @@ LOAD_SECONDS = 14
 TIMEOUT_MS = 300
 COMPARISON = re.compile(r"\s*(?:[<>]=?|==)\s*[\d.]+(?:\s*\*\s*[\d.]+)?")
 # What an alert without a comparison looks at.
-LOOKS_AT = {"TargetMissing": "group by (job, service) (max_over_time(up[1h]))"}
+LOOKS_AT = {"TargetMissing": 'count(up{job="services", service=~"items|activity"}) == 3'}
 
 
 # ---- What is observed ---------------------------------------------------------------
