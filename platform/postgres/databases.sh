@@ -10,9 +10,11 @@ sql() {
     psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --username=postgres --dbname="$1"
 }
 
-# Read by psql itself, so that no password is ever an argument of a command.
+# Read by psql itself, so that no password is ever an argument of a command. It stands in the
+# statement, which is therefore logged neither when it is slow nor when it fails.
 make_role() {
-    sql postgres <<SQL
+    PGOPTIONS="-c log_min_duration_statement=-1 -c log_min_error_statement=panic" \
+        sql postgres <<SQL
 \set password \`cat /run/secrets/$2\`
 SELECT 'CREATE ROLE $1 LOGIN'
     WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '$1') \gexec
