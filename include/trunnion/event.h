@@ -41,7 +41,7 @@ typedef struct {
     const char *summary;
 } tn_subscription;
 
-/* The message's properties and headers; what was missing is empty. */
+/* The message's properties and headers; what was missing, or too long to be sent on, is empty. */
 typedef struct {
     tn_uuid id;    /* message_id */
     tn_str type;   /* type, or the routing key */

@@ -134,6 +134,8 @@ void tn__messages_free(tn__consumer *consumer);
 void tn__message_copy(tn_arena *arena, const tn__amqp_message *from, tn__amqp_message *to);
 /* The value of a header, or empty. */
 tn_str tn__message_header(const tn__amqp_message *message, const char *name);
+/* The property, or the header where there is none. */
+tn_str tn__message_correlation_id(const tn__amqp_message *message);
 
 /* Asks whether the message took effect before: TN__KNOWN, TN__AGAIN when the database doesn't answer,
  * TN__TOOK_EFFECT when it is new. */

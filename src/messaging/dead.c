@@ -139,7 +139,8 @@ static tn_str headers_of(const struct letter *letter, tn_str key)
     for (size_t i = 0; i < letter->raw.n_headers && n + 1 < TN__AMQP_HEADERS_MAX; i++) {
         if (is_of_the_death(letter->raw.headers[i].name))
             continue;
-        add_header(&out, letter->raw.headers[i].name, letter->raw.headers[i].value);
+        add_header(&out, storable(letter->arena, letter->raw.headers[i].name),
+            letter->raw.headers[i].value);
         n++;
     }
     if (!tn_str_eq(key, letter->raw.type) && letter->raw.type.len > 0)
@@ -182,8 +183,7 @@ static bool store(const struct letter *letter)
     const tn__amqp_message *raw = &letter->raw;
     tn_arena *arena = letter->arena;
     tn_str key = first_key(letter);
-    tn_str correlation = raw->correlation_id.len > 0 ? raw->correlation_id
-                                                     : tn__message_header(raw, "correlation_id");
+    tn_str correlation = tn__message_correlation_id(raw);
     tn_time time = { raw->timestamp_s * 1000000 };
     int64_t deadline_us = tn__mono_us() + (int64_t)consumer->options.message_timeout_ms * 1000;
     tn_tx *tx = tn__tx_open(consumer->pg, arena, TN__WRITE, deadline_us);

@@ -11,7 +11,12 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { ARENA_BYTES = 4096, REASON_BYTES_MAX = 2000 };
+enum {
+    ARENA_BYTES = 4096,
+    REASON_BYTES_MAX = 2000,
+    PROPERTY_BYTES_MAX = 255,   /* of AMQP's, and of an idempotency key */
+    TRACESTATE_BYTES_MAX = 512, /* as of a request's */
+};
 
 const char *const tn__outcome_names[TN__OUTCOMES] = {
     [TN__TOOK_EFFECT] = "done",
@@ -45,6 +50,21 @@ tn_str tn__message_header(const tn__amqp_message *message, const char *name)
     return TN_S("");
 }
 
+/* The same, but empty when it is longer than it may be: what a message causes carries it on, and has
+ * to fit into a message again. */
+static tn_str header_within(const tn__amqp_message *message, const char *name, size_t bytes_max)
+{
+    tn_str value = tn__message_header(message, name);
+    return value.len <= bytes_max ? value : TN_S("");
+}
+
+tn_str tn__message_correlation_id(const tn__amqp_message *message)
+{
+    return message->correlation_id.len > 0
+        ? message->correlation_id
+        : header_within(message, "correlation_id", PROPERTY_BYTES_MAX);
+}
+
 /* A message that was sent back to its queue alone comes by the default exchange, under the queue's
  * name. */
 static tn_str first_key(const tn__amqp_message *raw)
@@ -58,15 +78,15 @@ static tn_str first_key(const tn__amqp_message *raw)
 static void read_meta(tn_msg *msg)
 {
     const tn__amqp_message *raw = &msg->raw;
-    tn_str header = tn__message_header(raw, "correlation_id"), key = first_key(raw);
+    tn_str key = first_key(raw);
     msg->meta = (tn_meta){
         .type = raw->type.len > 0 ? raw->type : key,
         .source = raw->app_id,
         .time = raw->timestamp_s > 0 ? (tn_time){ raw->timestamp_s * 1000000 } : tn_now(),
-        .correlation_id = raw->correlation_id.len > 0 ? raw->correlation_id : header,
-        .idempotency_key = tn__message_header(raw, "idempotency_key"),
+        .correlation_id = tn__message_correlation_id(raw),
+        .idempotency_key = header_within(raw, "idempotency_key", PROPERTY_BYTES_MAX),
         .traceparent = tn__message_header(raw, "traceparent"),
-        .tracestate = tn__message_header(raw, "tracestate"),
+        .tracestate = header_within(raw, "tracestate", TRACESTATE_BYTES_MAX),
         .routing_key = key,
         .body = raw->body,
         .redelivered = raw->redelivered,

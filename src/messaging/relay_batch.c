@@ -183,7 +183,7 @@ static bool read_headers(tn__amqp_message *message, tn_str text, json_t **object
 {
     const char *name;
     json_t *value;
-    *object = json_loadb(text.data, text.len, 0, NULL);
+    *object = json_loadb(text.data, text.len, JSON_ALLOW_NUL, NULL);
     if (!json_is_object(*object))
         return false;
     json_object_foreach(*object, name, value)

@@ -110,6 +110,33 @@ static void an_event_of_a_handler_belongs_to_the_same_request_and_trace(void **s
         1);
 }
 
+/* What came in too long for a message of ours would keep the event in the outbox for ever. */
+static void an_event_of_a_handler_takes_on_what_fits(void **state)
+{
+    struct fixture *f = *state;
+    char text[2000];
+    memset(text, 'x', sizeof text);
+    start(f);
+    tn__amqp_message message = test_message(f->arena, f->key);
+    message.body = TN_S("{\"n\":5,\"wish\":\"emit\"}");
+    message.headers[message.n_headers++] = (tn__amqp_header){ TN_S("correlation_id"),
+        { text, 256 } };
+    message.headers[message.n_headers++] = (tn__amqp_header){ TN_S("idempotency_key"),
+        { text, sizeof text } };
+    message.headers[message.n_headers++] = (tn__amqp_header){ TN_S("traceparent"),
+        TN_S("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01") };
+    message.headers[message.n_headers++] = (tn__amqp_header){ TN_S("tracestate"),
+        { text, sizeof text } };
+    send_message(f, &message);
+    await_effects(f, 1);
+    assert_int_equal(
+        test_sql(f->db,
+            "SELECT count(*) FROM trunnion_outbox WHERE correlation_id = ''"
+            " AND headers::json->>'traceparent' LIKE '00-4bf92f3577b34da6a3ce929d0e0e4736-%%-01'"
+            " AND 1 = (SELECT count(*) FROM json_object_keys(headers::json))"),
+        1);
+}
+
 /* ---- Failures that pass ----------------------------------------------------------------- */
 
 static void a_failure_that_passes_is_retried(void **state)
@@ -306,6 +333,7 @@ int main(void)
         WITH(two_consumers_share_a_queue),
         WITH(the_handler_sees_what_came_with_the_message),
         WITH(an_event_of_a_handler_belongs_to_the_same_request_and_trace),
+        WITH(an_event_of_a_handler_takes_on_what_fits),
         WITH(a_failure_that_passes_is_retried),
         WITH(after_its_retries_it_waits_in_the_queue),
         WITH(without_retries_it_waits_in_the_queue_too),

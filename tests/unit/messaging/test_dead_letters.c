@@ -102,6 +102,7 @@ static void bytes_that_are_no_text_are_kept_as_far_as_they_can_be(void **state)
     tn__amqp_message message = test_message(f->arena, f->key);
     message.body = (tn_str){ "{\"a\":\"\xff\xfe\",\0 \"\xc3\xa9\"", 16 };
     message.headers[message.n_headers++] = (tn__amqp_header){ TN_S("bytes"), { "\xff\0x", 3 } };
+    message.headers[message.n_headers++] = (tn__amqp_header){ { "b\0c", 3 }, TN_S("y") };
     send_message(f, &message);
     test_eventually(f->db, 1, 20, "SELECT count(*) FROM trunnion_dead_letters");
     assert_int_equal(test_sql(f->db,
@@ -111,6 +112,10 @@ static void bytes_that_are_no_text_are_kept_as_far_as_they_can_be(void **state)
     assert_int_equal(test_sql(f->db,
                          "SELECT json_array_length(json_build_array(headers::json)) FROM"
                          " trunnion_dead_letters"),
+        1);
+    assert_int_equal(test_sql(f->db,
+                         "SELECT count(*) FROM trunnion_dead_letters WHERE"
+                         " position(E'\"b\\uFFFDc\":\"y\"' in headers) > 0"),
         1);
 }
 

@@ -149,6 +149,21 @@ static void a_row_becomes_a_message_with_all_that_it_says(void **state)
     tn__amqp_close(amqp);
 }
 
+static void a_header_may_hold_a_nul(void **state)
+{
+    struct fixture *f = *state;
+    insert(f, f->key, 1);
+    test_sql(f->db, "UPDATE trunnion_outbox SET headers = '{\"bytes\":\"a\\u0000b\"}'");
+    start(f);
+    await_pending(f, 0);
+    tn__amqp *amqp = test_amqp_open();
+    tn__amqp_message in;
+    assert_int_equal(tn__amqp_consume(amqp, f->queue, 10), TN__AMQP_OK);
+    assert_int_equal(tn__amqp_next(amqp, 5000, &in), TN__AMQP_OK);
+    assert_true(tn_str_eq(test_header(&in, "bytes"), TN_S("a\0b")));
+    tn__amqp_close(amqp);
+}
+
 /* Its options, such as the schema to work in, hold; its encoding is what JSON asks for. */
 static void the_urls_own_settings_change_nothing(void **state)
 {
@@ -536,6 +551,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH(a_row_becomes_a_message_with_all_that_it_says),
+        WITH(a_header_may_hold_a_nul),
         WITH(the_urls_own_settings_change_nothing),
         WITH(thousands_of_rows_are_published_once_each),
         WITH(a_wake_is_heard_at_once),
