@@ -52,6 +52,8 @@ static tn_outcome take_order(tn_msg *msg)
         tn_emit(tx, &order_seen, TN_REF(order, (struct order *)(uintptr_t)order));
     if (wishes(order, "slow"))
         tn__co_sleep(2000000);
+    if (wishes(order, "endless"))
+        tn__co_sleep(INT64_C(100000000));
     return tn_done(tx);
 }
 

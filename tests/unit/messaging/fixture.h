@@ -1,7 +1,7 @@
 /* A consumer with a real database and a real broker, and what its tests do with it.
  *
  * Its service has one table, effects, in which each message leaves a row, and one handler, which does
- * what the message wishes: "reject", "lock", "error", "emit" or "slow". */
+ * what the message wishes: "reject", "lock", "error", "emit", "slow" or "endless". */
 #pragma once
 
 #include "support.h"

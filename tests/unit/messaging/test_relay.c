@@ -110,12 +110,16 @@ static struct found drain(const char *queue)
         usleep(200000);
         amqp = test_amqp_open();
     }
-    tn__amqp_message in;
-    while (tn__amqp_next(amqp, 500, &in) == TN__AMQP_OK) {
-        assert_int_equal(in.message_id.len, 36);
-        memcpy(ids[found.n++], in.message_id.data, 36);
-        assert_int_equal(tn__amqp_ack(amqp, in.delivery_tag, false), TN__AMQP_OK);
-    }
+    do { /* A pause is not the end while the queue holds more. */
+        tn__amqp_message in;
+        while (tn__amqp_next(amqp, 500, &in) == TN__AMQP_OK) {
+            assert_int_equal(in.message_id.len, 36);
+            memcpy(ids[found.n++], in.message_id.data, 36);
+            assert_int_equal(tn__amqp_ack(amqp, in.delivery_tag, false), TN__AMQP_OK);
+        }
+        tn__amqp_close(amqp);
+        amqp = test_amqp_open();
+    } while (test_depth(queue) > 0 && tn__amqp_consume(amqp, queue, 1000) == TN__AMQP_OK);
     tn__amqp_close(amqp);
     qsort(ids, found.n, 36, by_bytes);
     for (size_t i = 0; i < found.n; i++)
@@ -192,6 +196,9 @@ static void thousands_of_rows_are_published_once_each(void **state)
     assert_int_equal(found.different, 5000);
 }
 
+/* Twenty times: it looks around every five seconds anyway. */
+enum { AT_ONCE_US = 20000000 };
+
 static void a_wake_is_heard_at_once(void **state)
 {
     struct fixture *f = *state;
@@ -199,11 +206,13 @@ static void a_wake_is_heard_at_once(void **state)
     start(f);
     await_up(f);
     sleep(1); /* It sleeps by then. */
+    int64_t before_us = tn__mono_us();
     for (int i = 0; i < 20; i++) {
         insert(f, f->key, 1);
         tn__relay_wake(f->relay);
-        test_eventually(f->db, 0, 1, "SELECT count(*) FROM trunnion_outbox");
+        await_pending(f, 0);
     }
+    assert_true(tn__mono_us() - before_us < AT_ONCE_US);
 }
 
 static void a_notification_of_another_process_is_heard_at_once(void **state)
@@ -213,9 +222,13 @@ static void a_notification_of_another_process_is_heard_at_once(void **state)
     start(f);
     await_up(f);
     sleep(1);
-    insert(f, f->key, 1);
-    test_sql(f->db, "NOTIFY trunnion_outbox");
-    test_eventually(f->db, 0, 1, "SELECT count(*) FROM trunnion_outbox");
+    int64_t before_us = tn__mono_us();
+    for (int i = 0; i < 20; i++) {
+        insert(f, f->key, 1);
+        test_sql(f->db, "NOTIFY trunnion_outbox");
+        await_pending(f, 0);
+    }
+    assert_true(tn__mono_us() - before_us < AT_ONCE_US);
 }
 
 static void rows_that_nobody_told_of_are_found(void **state)
@@ -225,7 +238,7 @@ static void rows_that_nobody_told_of_are_found(void **state)
     await_up(f);
     sleep(1);
     insert(f, f->key, 1);
-    test_eventually(f->db, 0, 2, "SELECT count(*) FROM trunnion_outbox");
+    await_pending(f, 0);
 }
 
 static void two_relays_share_one_outbox(void **state)
@@ -298,10 +311,11 @@ static void a_held_back_route_is_tried_now_and_then(void **state)
     start(f);
     await_up(f);
     double before = counter("trunnion_outbox_returned_total");
+    int64_t before_us = tn__mono_us();
     insert(f, "nobody.listens", 10);
-    sleep(4);
+    test_until(counter("trunnion_outbox_returned_total") - before >= 30, 30);
     /* At once, and after waits of about one second and two. */
-    assert_in_range(counter("trunnion_outbox_returned_total") - before, 20, 60);
+    assert_true(tn__mono_us() - before_us > 1000000);
 }
 
 static void rows_that_a_full_queue_refuses_stay_until_there_is_room(void **state)
@@ -313,6 +327,7 @@ static void rows_that_a_full_queue_refuses_stay_until_there_is_room(void **state
     test_stack("rabbitmqctl set_policy --apply-to queues full '^%s$' '{\"max-length\":5}'",
         f->queue);
     insert(f, f->key, 100);
+    test_until(pending(f) < 100, 20);
     sleep(2);
     int64_t left = pending(f);
     size_t received = 0;
@@ -414,7 +429,7 @@ static void closing_ends_in_time(void **state)
     int64_t took_us = tn__mono_us() - before_us;
     f->relay = NULL;
     kill(broker, SIGCONT);
-    assert_true(took_us < 2500000);
+    assert_true(took_us < 8000000); /* A confirm may take ten seconds. */
     assert_int_equal(pending(f), 1000);
 }
 
@@ -510,7 +525,7 @@ static void a_broker_killed_while_publishing_loses_nothing(void **state)
     pid_t broker = test_pid_of("RabbitMQ");
     insert(f, f->key, 20000);
     tn__relay_wake(f->relay);
-    test_until(pending(f) <= 15000, 30);
+    test_until(pending(f) <= 19000, 30);
     kill(broker, SIGKILL);
     int64_t left = pending(f);
     assert_true(left > 0);
@@ -534,7 +549,7 @@ static void a_database_killed_while_publishing_loses_nothing(void **state)
     await_up(f);
     insert(f, f->key, 20000);
     tn__relay_wake(f->relay);
-    test_until(pending(f) <= 15000, 30);
+    test_until(pending(f) <= 19000, 30);
     test_stack("kill postgres");
     PQfinish(f->db);
     test_stack("start");
