@@ -38,9 +38,15 @@ SQL
 }
 
 # authentik's containers take turns to migrate: who does holds a lock, on a connection that is idle
-# in a transaction until all is done. Without the connection two would migrate at once.
-let_idle() {
-    sql postgres <<<"ALTER ROLE $1 SET idle_in_transaction_session_timeout = 0;"
+# in a transaction until all is done. Without the connection two would migrate at once. And where
+# others send values apart from their statements, it writes them into these, with the keys of
+# sessions and tokens: so no statement of its own is logged.
+suit_authentik() {
+    sql postgres <<'SQL'
+ALTER ROLE authentik SET idle_in_transaction_session_timeout = 0;
+ALTER ROLE authentik SET log_min_duration_statement = -1;
+ALTER ROLE authentik SET log_min_error_statement = panic;
+SQL
 }
 
 make_role postgres_exporter postgres-exporter-password
@@ -52,5 +58,5 @@ SQL
 for name in ${DATABASES:-items activity authentik}; do
     make_role "$name" "$name-db-password"
     make_database "$name"
-    [ "$name" != authentik ] || let_idle "$name"
+    [ "$name" != authentik ] || suit_authentik
 done

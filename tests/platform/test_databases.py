@@ -57,3 +57,16 @@ def test_no_password_gets_into_the_log_however_slow_the_server_is(made):
     passwords, log = made
     assert "REVOKE ALL ON DATABASE items" in log, "slow statements are told"
     assert not [role for role, password in passwords.items() if password in log]
+
+
+@pytest.mark.parametrize("role, told", [("items", True), ("authentik", False)])
+def test_a_statement_that_fails_is_told_unless_it_may_hold_secrets(server, made, role, told):
+    passwords, _ = made
+    word = secrets.token_hex(8)
+    before = len(server.log.read_text())
+    done = subprocess.run(["psql", server.url(role, role, passwords[role]),
+                           f"--command=SELECT '{word}' FROM nowhere"],
+                          capture_output=True, text=True)
+    assert "does not exist" in done.stderr
+    log = server.log.read_text()[before:]
+    assert "ERROR:  relation" in log and (word in log) == told
