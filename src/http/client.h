@@ -55,7 +55,9 @@ struct tn__server {
     tn__client *clients;
     size_t n_clients;
     bool draining, quiet;
-    bool holds; /* some clients are held */
+    bool holds;   /* some clients are held */
+    size_t looks; /* at sockets, in this second, for who sent junk */
+    int64_t looks_since_us;
 };
 
 /* ---- server.c ------------------------------------------------------------ */

@@ -11,6 +11,7 @@ enum {
     SWEEP_US_MIN = 20 * 1000,
     SWEEP_US_MAX = 1000 * 1000,
     HELD_MAX = 64,
+    LOOKS_A_SECOND_MAX = 10000,
 };
 
 static uint64_t begun_of(const tn__client *c, const tn__arrived *arrived)
@@ -113,25 +114,51 @@ void tn__sweep_start(tn__server *server)
 
 /* ---- Not HTTP ------------------------------------------------------------ */
 
+/* A look at a connection between requests costs system calls: so many are spent in a second. */
+static bool may_look(tn__server *server)
+{
+    int64_t now_us = tn__loop_now_us(server->loop);
+    if (now_us - server->looks_since_us >= 1000000) {
+        server->looks_since_us = now_us;
+        server->looks = 0;
+    }
+    return server->looks++ < LOOKS_A_SECOND_MAX;
+}
+
+typedef enum { NOT_MEANT, PERHAPS_MEANT, NOT_KNOWN } meaning;
+
 /* The library has read some of a head, and perhaps not yet seen the end of its first line. */
-static bool is_in_head(const tn__client *c)
+static meaning is_in_head(const tn__client *c)
 {
-    return c->phase == TN__IN_HEAD ||
-        (c->phase == TN__IDLE && tn__client_begun(c) > tn__tcp_unread(c->fd));
+    if (c->phase == TN__IN_HEAD)
+        return PERHAPS_MEANT;
+    if (c->phase != TN__IDLE)
+        return NOT_MEANT;
+    if (!may_look(c->server))
+        return NOT_KNOWN;
+    return tn__client_begun(c) > tn__tcp_unread(c->fd) ? PERHAPS_MEANT : NOT_MEANT;
 }
 
-static bool may_be_meant(const tn__client *c, bool about_chunks)
+static meaning may_be_meant(const tn__client *c, bool about_chunks)
 {
-    return !c->ended && !c->aside && (about_chunks ? c->phase == TN__IN_CHUNKS : is_in_head(c));
+    if (c->ended || c->aside)
+        return NOT_MEANT;
+    if (about_chunks)
+        return c->phase == TN__IN_CHUNKS ? PERHAPS_MEANT : NOT_MEANT;
+    return is_in_head(c);
 }
 
-/* How many there are, counted up to one more than can be held. */
-static size_t find_meant(tn__server *server, bool about_chunks, tn__client *meant[HELD_MAX + 1])
+/* How many there are; of one more than can be held, or where it can't be known, one more. */
+static size_t find_meant(tn__server *server, bool about_chunks, tn__client *meant[HELD_MAX])
 {
     size_t n = 0;
-    for (tn__client *c = server->clients; c != NULL && n <= HELD_MAX; c = c->next)
-        if (may_be_meant(c, about_chunks))
+    for (tn__client *c = server->clients; c != NULL; c = c->next) {
+        meaning found = may_be_meant(c, about_chunks);
+        if (found == NOT_KNOWN || (found == PERHAPS_MEANT && n == HELD_MAX))
+            return HELD_MAX + 1;
+        if (found == PERHAPS_MEANT)
             meant[n++] = c;
+    }
     return n;
 }
 
@@ -154,11 +181,12 @@ void tn__client_refuse(tn__client *c, int status)
 
 /* The connection that the library doesn't name can only be one whose head has begun, or, when it is
  * about chunks, one that sends chunks. Of several it can't be told yet: none gets to send anything
- * until the library's page is made, and then whose it is can be seen. Of too many the page goes out:
- * to hold them costs system calls, and who sends junk could make us do little else. */
+ * until the library's page is made, and then whose it is can be seen. Of too many, or with too many to
+ * look at, the page goes out: both cost system calls, and who sends junk could make us do little
+ * else. */
 void tn__refuse_unreadable(tn__server *server, int status, const char *why)
 {
-    tn__client *meant[HELD_MAX + 1];
+    tn__client *meant[HELD_MAX];
     size_t n = find_meant(server, strstr(why, "chunk") != NULL, meant);
     if (n == 1)
         tn__client_refuse(meant[0], status);

@@ -206,6 +206,38 @@ static void junk_of_many_at_once_is_answered_to_each(void **state)
     finish_halves(halves, N, " /hello HTTP/1.1\r\nHost: here\r\n\r\n", 200);
 }
 
+/* Each connection that is kept has to be looked at for each junk; to whom that is done too often, the
+ * library answers in its own way. */
+static void much_junk_among_many_is_not_looked_into(void **state)
+{
+    (void)state;
+    enum { KEPT = 280 };
+    int kept[KEPT];
+    start_server();
+    for (size_t i = 0; i < KEPT; i++) {
+        kept[i] = dial();
+        say(kept[i], "GET /hello HTTP/1.1\r\nHost: here\r\n\r\n");
+        assert_int_equal(hear(kept[i])->status, 200);
+    }
+    bool looked_into = true;
+    for (int64_t until_us = tn__mono_us() + 20000000; looked_into && tn__mono_us() < until_us;) {
+        int junk = dial();
+        say(junk, "GET /hello HTTP/1.1\r\n\r\n");
+        answer *a = hear(junk);
+        assert_int_equal(a->status, 400);
+        const char *type = header_of(a, "Content-Type");
+        looked_into = type != NULL && strcmp(type, "application/problem+json") == 0;
+        close(junk);
+    }
+    assert_false(looked_into);
+    sleep(1);
+    int junk = dial();
+    say(junk, "GET /hello HTTP/1.1\r\n\r\n");
+    assert_problem(hear(junk), 400, "bad-request");
+    close(junk);
+    finish_halves(kept, KEPT, "GET /hello HTTP/1.1\r\nHost: here\r\n\r\n", 200);
+}
+
 static void a_broken_chunk_is_told_from_others(void **state)
 {
     (void)state;
@@ -556,6 +588,7 @@ int main(void)
         HTTP_TEST(listed_origin_may_read_and_is_told_before),
         HTTP_TEST(junk_is_told_from_half_a_request),
         HTTP_TEST(junk_of_many_at_once_is_answered_to_each),
+        HTTP_TEST(much_junk_among_many_is_not_looked_into),
         HTTP_TEST(a_broken_chunk_is_told_from_others),
         HTTP_TEST(options_of_a_star_is_about_the_server),
         HTTP_TEST(all_faults_are_told_at_once),
