@@ -140,7 +140,7 @@ def test_a_broker_that_is_stuck_holds_up_no_write(sender, apart, gate):
     gate.stick()
     made = []
     for _ in range(5):
-        reply = sender.api.post("/items", item(), timeout=3)
+        reply = sender.api.post("/items", item())  # It is 504 after five seconds.
         assert reply.status_code == 201
         made.append(reply.json()["id"])
     gate.cut()
@@ -179,14 +179,22 @@ def test_two_relays_publish_each_event_once(sender, apart, tap):
     apart.stop([other])
 
 
-def test_an_event_is_on_its_way_at_once(sender, tap):
+def test_an_event_is_on_its_way_at_once(stack, tmp_path):
     """The relay is woken by the commit: far quicker than it polls."""
-    took = []
-    for _ in range(7):
-        began = time.monotonic()
-        tap.about(sender.api.post("/items", item()).json()["id"])
-        took.append(time.monotonic() - began)
-    assert sorted(took)[3] < 0.4, took
+    fresh = World(stack, tmp_path, vhost="at-once")
+    try:
+        service = fresh.start("items", OUTBOX_POLL_MS=60000)
+        service.wait_whole()
+        broker = fresh.broker()
+        tap, took = broker.tap("#"), []
+        for _ in range(7):
+            began = time.monotonic()
+            tap.about(service.api.post("/items", item()).json()["id"])
+            took.append(time.monotonic() - began)
+        broker.close()
+        assert sorted(took)[3] < 2, took
+    finally:
+        fresh.close()
 
 
 def test_nothing_published_before_the_consumers_first_start_is_lost(stack, tmp_path):

@@ -65,7 +65,12 @@ class Gate:
             outer.settimeout(None)
             pair = (inner, outer)
             with self._lock:
-                self._pairs.add(pair)
+                shut = self._listener is not listener  # Meanwhile.
+                if not shut:
+                    self._pairs.add(pair)
+            if shut:
+                _end(pair)
+                return
             for source, sink in (pair, pair[::-1]):
                 threading.Thread(target=self._pump, args=(source, sink, pair), daemon=True).start()
 

@@ -135,7 +135,8 @@ def test_without_an_access_log_there_is_no_line_of_a_request(start, setting):
 
 
 def test_a_sampled_access_log_keeps_what_failed(start, world):
-    service = start("items", ACCESS_LOG_RATIO="0.000001", REQUEST_TIMEOUT_MS="200")
+    service = start("items", ACCESS_LOG_RATIO="0.000001", REQUEST_TIMEOUT_MS=2000,
+                    DATABASE_LOCK_TIMEOUT_MS=15000)
     asked = [service.api.get("/items", headers={"X-Request-Id": f"well-{i}"}) for i in range(20)]
     assert {reply.status_code for reply in asked} == {200}
     with world.transaction("items") as held:
