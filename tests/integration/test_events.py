@@ -94,8 +94,8 @@ def test_a_request_that_fails_sends_nothing(items, tap):
     assert items.api.post("/items", item(sku=made["sku"])).status_code == 409
     assert items.api.post("/items", item(name="")).status_code == 422
     assert items.api.patch(f"/items/{made['id']}", {"price_cents": -1}).status_code == 422
-    heard = tap.drain()
-    assert [message.json["id"] for message in heard] == [made["id"]]
+    assert tap.next().json["id"] == made["id"]
+    assert tap.drain() == []
 
 
 def test_the_round_trip_is_seen_in_activity(items, activity, world):

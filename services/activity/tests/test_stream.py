@@ -34,7 +34,10 @@ def newest(world) -> int:
 
 
 def settled(world, broker) -> int:
-    """The newest position once nothing is on its way."""
+    """The newest position once nothing is on its way: what comes after all of it is there."""
+    later = event()
+    broker.publish(later)
+    world.await_activities(later.json["id"], 1)
     eventually(lambda: broker.depth("activity.events") == 0, what="an empty queue")
     last = [-1]
 
