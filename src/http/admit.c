@@ -21,7 +21,10 @@ static bool size_fits(tn_req *req, size_t header_bytes)
 
 static bool framing_is_clear(tn_req *req)
 {
-    if (req->framing == TN__BODY_AMBIGUOUS)
+    if (req->headers.broken)
+        tn__answer_problem(req, TN__BAD_REQUEST,
+            "The header is not valid: the colon follows each name at once, and Host is given once.");
+    else if (req->framing == TN__BODY_AMBIGUOUS)
         tn__answer_problem(req, TN__BAD_REQUEST,
             "The body's end can't be told: send either one Content-Length, or Transfer-Encoding: "
             "chunked.");

@@ -29,6 +29,18 @@ static const struct {
 #undef NAME
 };
 
+bool tn__is_token(tn_str s)
+{
+    static const char others[] = "!#$%&'*+-.^_`|~";
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.data[i];
+        bool alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+        if (!alnum && (c == '\0' || strchr(others, c) == NULL))
+            return false;
+    }
+    return s.len > 0;
+}
+
 static int slot_of(tn_str name)
 {
     for (int slot = 0; slot < TN__H_COUNT; slot++)
@@ -41,9 +53,12 @@ static int slot_of(tn_str name)
 void tn__headers_add(tn__headers *headers, tn_arena *arena, tn_str name, tn_str value)
 {
     int slot = slot_of(name);
-    if (slot < 0)
+    if (slot < 0) {
+        headers->broken |= !tn__is_token(name);
         return;
+    }
     tn_str *at = &headers->at[slot];
+    headers->broken |= slot == TN__H_HOST && at->data != NULL;
     value = tn__str_trim(value);
     if (value.data == NULL)
         value.data = "";
@@ -88,6 +103,8 @@ tn__framing tn__body_framing(const tn__headers *headers, int64_t *length)
     tn_str coding = headers->at[TN__H_TRANSFER_ENCODING];
     tn_str text = headers->at[TN__H_CONTENT_LENGTH];
     *length = 0;
+    if (headers->broken)
+        return TN__BODY_AMBIGUOUS;
     if (coding.data != NULL)
         return text.data == NULL && tn__str_eq_nocase(coding, TN_S("chunked")) ? TN__BODY_CHUNKED
                                                                                : TN__BODY_AMBIGUOUS;

@@ -32,7 +32,13 @@ typedef enum {
 /* `data` is NULL in a slot whose field was not sent; a field without a value has a length of 0. */
 typedef struct {
     tn_str at[TN__H_COUNT];
+    /* A name is none, as "Content-Length :", which may be a length to whom passed it on; or there
+     * are two hosts. */
+    bool broken;
 } tn__headers;
+
+/* True for one or more of the characters of names (RFC 9110 5.6.2). */
+bool tn__is_token(tn_str s);
 
 /* Puts a field into its slot; a field that nobody looks at is dropped. The bytes are not copied,
  * unless a double is joined in the arena. */
@@ -47,6 +53,6 @@ typedef enum {
     TN__BODY_NONE,
     TN__BODY_LENGTH,
     TN__BODY_CHUNKED,
-    TN__BODY_AMBIGUOUS, /* both ways, or a length that isn't one: a smuggler's tool */
+    TN__BODY_AMBIGUOUS, /* both ways, a length or name that isn't one: a smuggler's tool */
 } tn__framing;
 tn__framing tn__body_framing(const tn__headers *headers, int64_t *length);

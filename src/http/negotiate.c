@@ -9,18 +9,6 @@ typedef struct {
     tn_str type, subtype, parameters;
 } media_range;
 
-static bool is_token(tn_str s)
-{
-    static const char others[] = "!#$%&'*+-.^_`|~";
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.data[i];
-        bool alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-        if (!alnum && (c == '\0' || strchr(others, c) == NULL))
-            return false;
-    }
-    return s.len > 0;
-}
-
 static bool range_read(tn_str text, media_range *range)
 {
     tn_str name;
@@ -30,7 +18,7 @@ static bool range_read(tn_str text, media_range *range)
     range->subtype = tn__str_trim(name);
     if (!tn__str_cut(&range->subtype, '/', &range->type))
         return false;
-    return is_token(range->type) && is_token(range->subtype);
+    return tn__is_token(range->type) && tn__is_token(range->subtype);
 }
 
 /* qvalue = "0" [ "." 0*3DIGIT ] / "1" [ "." 0*3"0" ], in thousandths; -1 when it isn't one. */

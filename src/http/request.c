@@ -124,13 +124,21 @@ static bool body_is_worth_reading(const tn_req *req)
     return (size_t)req->content_length <= req->http->options.limits.body_bytes_max;
 }
 
+/* Whoever speaks HTTP/1.0 knows no chunks, and may have passed them on unread (RFC 9112 6.1). */
+static tn__framing framing_of(tn_req *req)
+{
+    tn__framing framing = tn__body_framing(&req->headers, &req->content_length);
+    bool is_old = tn_str_eq(req->version, TN_S("1.0"));
+    return framing == TN__BODY_CHUNKED && is_old ? TN__BODY_AMBIGUOUS : framing;
+}
+
 tn__verdict tn__req_head(tn_req *req, tn_str method, tn_str version, size_t header_bytes)
 {
     req->method_name = tn_copy(req->arena, method);
     tn_str protocol;
     if (tn__str_cut(&version, '/', &protocol))
         req->version = tn_copy(req->arena, version);
-    req->framing = tn__body_framing(&req->headers, &req->content_length);
+    req->framing = framing_of(req);
     name_request(req);
     tn__req_trace(req);
     tn__admit(req, header_bytes);

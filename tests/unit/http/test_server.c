@@ -435,6 +435,9 @@ static void smugglers_are_refused_and_cut_off(void **state)
         "Transfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n",
         "Content-Length: -5\r\n\r\n",
         "Content-Length: 5x\r\n\r\nabcde",
+        "Content-Length : 5\r\n\r\nabcde",
+        "Transfer-Encoding\t: chunked\r\n\r\n0\r\n\r\n",
+        "Host: y\r\n\r\n",
     };
     start_server();
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
@@ -444,6 +447,19 @@ static void smugglers_are_refused_and_cut_off(void **state)
         assert_true(ends_within(fd, ENDED_MS));
         close(fd);
     }
+}
+
+static void chunks_are_not_of_http_1_0(void **state)
+{
+    (void)state;
+    start_server();
+    int fd = dial();
+    say(fd,
+        "POST /nothing HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "0\r\n\r\n");
+    assert_problem(hear(fd), 400, "bad-request");
+    assert_true(ends_within(fd, ENDED_MS));
+    close(fd);
 }
 
 /* ---- What isn't HTTP ----------------------------------------------------- */
@@ -604,6 +620,7 @@ int main(void)
         HTTP_TEST(client_that_asks_first_is_told),
         HTTP_TEST(body_nobody_asked_for_is_ignored),
         HTTP_TEST(smugglers_are_refused_and_cut_off),
+        HTTP_TEST(chunks_are_not_of_http_1_0),
         HTTP_TEST(long_header_is_431_at_any_length),
         HTTP_TEST(header_as_long_as_may_be_is_served),
         HTTP_TEST(many_fields_are_431),
