@@ -48,7 +48,9 @@ def gate(_gate):
 
 @pytest.fixture
 def sender(_sender, gate):
-    eventually(lambda: ready(_sender), 30, what="ready")
+    """Connected, and not still ready in its own belief, by a connection that a test has cut: with
+    each new one it declares anew what a test may be about to take away."""
+    eventually(lambda: gate.connections() and ready(_sender), 30, what="ready")
     return _sender
 
 
