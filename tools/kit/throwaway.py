@@ -15,7 +15,7 @@ SHARED = "TRUNNION_TEST_STACK"  # A folder whose stack is used, and left running
 @contextlib.contextmanager
 def throw_away_stack(databases: list[str] = (), broker: bool = True):
     """Gives a running Stack; `broker=False` starts PostgreSQL alone."""
-    if SHARED in os.environ:
+    if os.environ.get(SHARED):
         stack = Stack(Path(os.environ[SHARED]))
         stack.start(databases, broker)
         yield stack
