@@ -147,7 +147,7 @@ def test_retry_after_is_honoured(receiver):
     receiver.answer({"status": 503, "retry_after": "1"})
     export(receiver)
     first, second = receiver.told()["requests"]
-    assert 1.0 <= second["at"] - first["at"] < 3
+    assert second["at"] - first["at"] >= 1.0  # By itself it waits a fifth of that at most.
 
 
 def test_a_partial_success_is_counted_and_told_of(receiver):

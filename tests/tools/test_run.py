@@ -133,7 +133,7 @@ def test_a_second_run_starts_in_seconds_and_keeps_the_data(checkout):
     stop(run, signal.SIGTERM)
     began = time.monotonic()
     run, _ = checkout.started()
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < SECONDS
     assert checkout.environment("alpha") == first
 
 

@@ -139,7 +139,7 @@ int main(int argc, char **argv)
         .headers = getenv("OTEL_EXPORTER_OTLP_HEADERS"),
         .gzip = strcmp(argv[2], "gzip") == 0,
         .timeout_ms = 2000,
-        .export_timeout_ms = 4000,
+        .export_timeout_ms = 8000,
         .delay_ms = 20,
         .queue_max = 8192,
         .batch_max = 512,
@@ -153,7 +153,7 @@ int main(int argc, char **argv)
     record_large(now_us);
     for (long i = strtol(argv[3], NULL, 10); i > 0; i--)
         record_alike(now_us);
-    tn__tracing_close(5000);
+    tn__tracing_close(9000);
     show_counts();
     return 0;
 }
