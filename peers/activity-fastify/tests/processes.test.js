@@ -18,6 +18,17 @@ const allGone = (forks) =>
 const livezRequestsOf = (page) => Number(
   /^http_server_request_duration_seconds_count\{[^}]*"\/livez"[^}]*\} (\d+)$/m.exec(page)?.[1])
 
+/** How each of n connections is answered that are there at once. */
+async function headsOfACrowd (port, n) {
+  const sockets = Array.from({ length: n }, () => net.connect(port, '127.0.0.1'))
+  const heads = await Promise.all(sockets.map((socket) => new Promise((resolve) => {
+    socket.once('data', (bytes) => resolve(bytes.toString().slice(0, 12)))
+    socket.write('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n')
+  })))
+  for (const socket of sockets) socket.destroy()
+  return heads
+}
+
 test('limits are divided among workers, and no share is nothing', () => {
   const config = { WORKERS: 3, CONNECTIONS_MAX: 10, REQUESTS_MAX: 1, STREAMS_MAX: 0, PORT: 8080 }
   assert.deepEqual({ ...shareOf(config) },
@@ -63,15 +74,15 @@ describe('two workers', () => {
     assert.ok(page.endsWith('# EOF\n'))
   })
 
-  test('hold a limit together', async (t) => {
-    const sockets = Array.from({ length: 12 }, () => net.connect(service.port, '127.0.0.1'))
-    t.after(() => { for (const socket of sockets) socket.destroy() })
-    const heads = await Promise.all(sockets.map((socket) => new Promise((resolve) => {
-      socket.once('data', (bytes) => resolve(bytes.toString().slice(0, 12)))
-      socket.write('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n')
-    })))
-    assert.equal(heads.filter((head) => head === 'HTTP/1.1 200').length, 4)
-    assert.equal(heads.filter((head) => head === 'HTTP/1.1 503').length, 8)
+  test('hold a limit together', async () => {
+    // What was closed a moment ago may have its place still.
+    await until(async () => {
+      const heads = await headsOfACrowd(service.port, 12)
+      assert.ok(heads.every((head) => /^HTTP\/1.1 (200|503)$/.test(head)), heads)
+      const served = heads.filter((head) => head === 'HTTP/1.1 200').length
+      assert.ok(served <= 4, heads)
+      return served === 4
+    }, 'four places')
   })
 
   test('log more or less together', async () => {
