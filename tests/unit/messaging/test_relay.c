@@ -68,6 +68,15 @@ static void await_up(struct fixture *f)
         fail_msg("%.*s", TN_FMT(why));
 }
 
+/* Why it is down, as soon as it is; empty where it stays up. */
+static tn_str await_down(struct fixture *f)
+{
+    tn_str why = { 0 };
+    for (int i = 0; i < 1000 && tn__relay_up(f->relay, f->arena, &why); i++)
+        usleep(10000);
+    return why;
+}
+
 /* Rows with the routing key, numbered in the body. */
 static void insert(struct fixture *f, const char *key, int n)
 {
@@ -444,10 +453,7 @@ static void a_broker_that_stands_still_delays_and_loses_nothing(void **state)
     pid_t broker = test_pid_of("RabbitMQ");
     kill(broker, SIGSTOP);
     insert(f, f->key, 500);
-    tn_str why = { 0 };
-    for (int i = 0; i < 1000 && tn__relay_up(f->relay, f->arena, &why); i++)
-        usleep(10000);
-    bool noticed = why.len > 0;
+    bool noticed = await_down(f).len > 0;
     int64_t left = pending(f);
     kill(broker, SIGCONT);
     assert_true(noticed);
@@ -463,10 +469,7 @@ static void a_broker_short_of_memory_is_waited_for(void **state)
     await_up(f);
     test_stack("rabbitmqctl set_vm_memory_high_watermark 0.00001");
     insert(f, f->key, 300);
-    tn_str why = { 0 };
-    for (int i = 0; i < 1000 && tn__relay_up(f->relay, f->arena, &why); i++)
-        usleep(10000);
-    bool told = test_contains(why, "memory");
+    bool told = test_contains(await_down(f), "memory");
     test_stack("rabbitmqctl set_vm_memory_high_watermark 0.4");
     assert_true(told);
     await_pending(f, 0);
@@ -488,14 +491,12 @@ static void while_a_broker_is_short_of_memory_it_rests(void **state)
     await_up(f);
     test_stack("rabbitmqctl set_vm_memory_high_watermark 0.00001");
     insert(f, f->key, 300);
-    tn_str why = { 0 };
-    for (int i = 0; i < 1000 && tn__relay_up(f->relay, f->arena, &why); i++)
-        usleep(10000);
+    bool told = test_contains(await_down(f), "memory");
     int64_t before_us = cpu_us();
     usleep(1000000);
     int64_t took_us = cpu_us() - before_us;
     test_stack("rabbitmqctl set_vm_memory_high_watermark 0.4");
-    assert_true(test_contains(why, "memory"));
+    assert_true(told);
     assert_true(took_us < 200000);
     await_pending(f, 0);
 }
@@ -529,10 +530,7 @@ static void a_broker_killed_while_publishing_loses_nothing(void **state)
     kill(broker, SIGKILL);
     int64_t left = pending(f);
     assert_true(left > 0);
-    tn_str why = { 0 };
-    for (int i = 0; i < 1000 && tn__relay_up(f->relay, f->arena, &why); i++)
-        usleep(10000);
-    assert_true(why.len > 0);
+    assert_true(await_down(f).len > 0);
     insert(f, f->key, 100);
     test_stack("kill rabbitmq");
     test_stack("start");
