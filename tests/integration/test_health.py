@@ -195,6 +195,24 @@ def test_an_idle_service_stops_at_once_with_status_0(start, name, signal_name):
     assert service.wait_exit(10) == 0  # Whom something holds up gets 15 seconds.
 
 
+@pytest.mark.parametrize("name", ["items", "activity"])
+def test_a_service_that_is_suspended_while_it_stops_stops_cleanly(start, name):
+    """As by a debugger, or by a machine that sleeps: its waits are over when it wakes."""
+    service = start(name, READINESS_DELAY_MS=1000)
+    service.terminate()
+    eventually(lambda: "stopping" in said_by(service), what="the beginning of the stop")
+    time.sleep(0.2)
+    service.process.send_signal(signal.SIGSTOP)
+    time.sleep(1.5)
+    service.process.send_signal(signal.SIGCONT)
+    assert service.wait_exit(10) == 0
+    assert said_by(service)[-1] == "stopped"
+
+
+def said_by(service) -> list[str]:
+    return [line["message"] for line in service.logs()]
+
+
 def test_a_stopping_service_finishes_what_is_in_flight(start, world):
     service = start("items", DATABASE_LOCK_TIMEOUT_MS=15000, REQUEST_TIMEOUT_MS=15000)
     got = []
@@ -209,7 +227,6 @@ def test_a_stopping_service_finishes_what_is_in_flight(start, world):
     thread.join(20)
     assert got[0].status_code == 201
     assert service.wait_exit(15) == 0
-
 
 
 def waits(world) -> int:

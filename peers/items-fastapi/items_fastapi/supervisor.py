@@ -22,6 +22,7 @@ from .worker import run_relay, run_worker
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LEVELS = (signal.SIGUSR1, signal.SIGUSR2)
 _HEARD = {*_STOPS, *_LEVELS, signal.SIGCHLD}
+_BLOCKED = {*_HEARD, signal.SIGALRM}
 FILES_BESIDES = 256
 BACKLOG = 2048
 RESTART_AFTER_S = 0.5
@@ -55,6 +56,18 @@ def raise_files_limit(wanted: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def hear(signals: set[int], seconds: float) -> int | None:
+    """The first of these within that time, when there is one; they and SIGALRM are blocked.
+
+    Not `signal.sigtimedwait`: when its time passes while the process is suspended, CPython (seen
+    in 3.11) returns a signal made of memory that nobody wrote.
+    """
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-6))
+    heard = signal.sigwaitinfo({*signals, signal.SIGALRM}).si_signo
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    return None if heard == signal.SIGALRM else heard
+
+
 class Supervisor:
     def __init__(self, settings: Settings):
         self._settings, self._shared = settings, Shared(settings)
@@ -65,7 +78,7 @@ class Supervisor:
         self._second_counts_from = float("inf")
 
     def run(self) -> int:
-        signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
         raise_files_limit(self._settings.per_worker(self._settings.connections_max) + FILES_BESIDES)
         began = time.monotonic()
         for index in range(self._relay + 1):
@@ -86,7 +99,7 @@ class Supervisor:
         status = 1
         try:
             self._shared.leave_to_parent()
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
             status = self._body_of(index)()
         except SystemExit as ended:
             status = ended.code or 0
@@ -121,11 +134,11 @@ class Supervisor:
         """Until it is told to stop, or the migrations were refused."""
         told_ready = False
         while not self._refused:
-            heard = signal.sigtimedwait(_HEARD, 60 if told_ready else 0.02)
-            if heard is not None and heard.si_signo in _STOPS:
-                return signal.Signals(heard.si_signo)
-            if heard is not None and heard.si_signo in _LEVELS:
-                self._pass_on(heard.si_signo)
+            heard = hear(_HEARD, 60 if told_ready else 0.02)
+            if heard in _STOPS:
+                return signal.Signals(heard)
+            if heard in _LEVELS:
+                self._pass_on(heard)
             for index in self._reap():
                 self._restart(index)
             if not told_ready and self._shared.all_started and self._shared.broker_up:
@@ -177,12 +190,12 @@ class Supervisor:
         """Until then, or a child has ended; a second signal ends everything at once."""
         heard = {*_STOPS, signal.SIGCHLD} if for_children else {*_STOPS}
         while (left := until - time.monotonic()) > 0:
-            found = signal.sigtimedwait(heard, left)
-            if found is not None and found.si_signo == signal.SIGCHLD:
+            found = hear(heard, left)
+            if found == signal.SIGCHLD:
                 return
             if found is not None and time.monotonic() > self._second_counts_from:
                 self._signal(range(self._relay + 1), signal.SIGKILL)
-                os._exit(128 + found.si_signo)
+                os._exit(128 + found)
 
     def _running(self, indexes) -> list[int]:
         return [pid for pid, index in self._children.items() if index in indexes]

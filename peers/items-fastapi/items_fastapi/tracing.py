@@ -61,8 +61,8 @@ class CountingExporter(SpanExporter):
             log.warning("spans can't be exported")
         elif well and self._has_the_word:
             self._has_the_word = False
-            self._shared.give_the_word()
             log.info("spans are exported again")
+            self._shared.give_the_word()
 
     def shutdown(self) -> None:
         self._inner.shutdown()
