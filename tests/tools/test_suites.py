@@ -27,7 +27,7 @@ def test_counts_are_taken_from_the_last_line_that_has_them(tmp_path, status, tex
 
 
 REPORT = """<testsuites><testsuite><testcase classname="m" name="good"/>
-<testcase classname="m" name="bad"><failure/></testcase>
+<testcase classname="m" name="bad"><failure message="assert 1 == 2&#10; +  where"/></testcase>
 <testcase classname="m" name="broken"><error/></testcase>
 <testcase classname="m" name="left"><skipped/></testcase></testsuite></testsuites>"""
 
@@ -37,8 +37,8 @@ def test_a_skipped_python_test_has_failed(tmp_path):
     report.write_text(REPORT)
     outcome = suites.junit("a", ran(tmp_path, 1), report)
     assert outcome.passed == 1
-    assert outcome.failures == ["a: m::bad (failure)", "a: m::broken (error)",
-                                "a: m::left (skipped)"]
+    assert outcome.failures == ["a: m::bad (failure: assert 1 == 2 + where)",
+                                "a: m::broken (error)", "a: m::left (skipped)"]
 
 
 @pytest.mark.parametrize("status, text", [
@@ -55,20 +55,26 @@ def test_a_python_run_that_counts_no_failure_but_went_wrong_has_failed(tmp_path,
 def meson(tmp_path, status, *tests):
     (tmp_path / "meson-logs").mkdir()
     (tmp_path / "meson-logs/testlog.json").write_text(
-        "\n".join(json.dumps({"name": name, "result": result, "stdout": stdout})
-                  for name, result, stdout in tests))
+        "\n".join(json.dumps({"name": name, "result": result, "stdout": stdout,
+                              "stderr": "".join(stderr)})
+                  for name, result, stdout, *stderr in tests))
     return suites.meson("unit", ran(tmp_path, status), tmp_path)
 
 
 def test_every_case_of_a_unit_test_counts(tmp_path):
     outcome = meson(tmp_path, 1, ("a", "OK", "1..2\nok 1 - x\nok 2 - y\n"),
-                    ("b", "FAIL", "1..2\nok 1 - x\nnot ok 2 - y\n"))
-    assert outcome.passed == 3 and outcome.failures == ["unit: b: y"]
+                    ("b", "FAIL", "1..2\nok 1 - x\nnot ok 2 - y\n# 1 != 2\n# b.c:9: error\n"))
+    assert outcome.passed == 3 and outcome.failures == ["unit: b: y: 1 != 2 b.c:9: error"]
 
 
 def test_a_skipped_case_of_a_unit_test_has_failed(tmp_path):
     outcome = meson(tmp_path, 0, ("a", "OK", "1..2\nok 1 - x\nok 2 - y # SKIP\n"))
     assert outcome.passed == 1 and len(outcome.failures) == 1
+
+
+def test_what_a_sanitizer_found_is_told(tmp_path):
+    outcome = meson(tmp_path, 1, ("a", "FAIL", "1..1\n", "==1==\nSUMMARY: TSan: data race\n"))
+    assert outcome.failures == ["unit: a: FAIL; SUMMARY: TSan: data race"]
 
 
 def test_a_unit_test_that_crashed_after_good_cases_has_failed(tmp_path):

@@ -19,6 +19,7 @@ from support.implementations import each_once
 from .paths import ROOT, STATE, shown
 
 LOGS = STATE / "test"
+WHY_MAX = 300  # Characters.
 PYTHON = "/usr/bin/python3"  # Debian's, which has the packages that the tests need.
 SANITIZERS = {
     # Each stops at the first fault, with a status that no test takes for success.
@@ -26,6 +27,9 @@ SANITIZERS = {
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=97",
     "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:exitcode=97",
 }
+# A case in TAP, with the lines that say why it failed.
+_CASES = re.compile(r"^(ok|not ok) \d+(?: - (.*))?((?:\n# .*)*)", re.MULTILINE)
+_SUMMARY = re.compile(r"^SUMMARY: .*$", re.MULTILINE)  # A sanitizer's.
 _COUNTS = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.MULTILINE)
 
 
@@ -112,15 +116,22 @@ def junit(name: str, ran: Ran, report: Path) -> Outcome:
     """The report that pytest, or another, has made. A skipped test did not run, so it failed."""
     outcome = Outcome()
     for case in _cases(report):
-        bad = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
+        bad = [child for child in case if child.tag in ("failure", "error", "skipped")]
         where = f"{case.get('classname', '')}::{case.get('name', '')}"
         if bad:
-            outcome.failures.append(f"{name}: {where} ({bad[0]})")
+            outcome.failures.append(f"{name}: {where} ({bad[0].tag}"
+                                    f"{_in_brief(bad[0].get('message', ''))})")
         else:
             outcome.passed += 1
     if not outcome.failures and (ran.status != 0 or not outcome.passed):
         outcome.failures.append(f"{name}: {ran.reason()}")
     return outcome
+
+
+def _in_brief(why: str) -> str:
+    """Where only the output is kept, this is all that there is to go by."""
+    said = " ".join(why.split())
+    return f": {said[:WHY_MAX]}" if said else ""
 
 
 def _cases(report: Path) -> list[ElementTree.Element]:
@@ -137,13 +148,16 @@ def meson(name: str, ran: Ran, build: Path) -> Outcome:
     log = build / "meson-logs" / "testlog.json"
     for line in log.read_text().splitlines() if log.exists() else ():
         test = json.loads(line)
-        cases = re.findall(r"^(ok|not ok) \d+(?: - (.*))?$", test.get("stdout") or "", re.MULTILINE)
-        bad = [title for said, title in cases if said == "not ok" or "# SKIP" in title.upper()]
+        cases = _CASES.findall(test.get("stdout") or "")
+        bad = [(title, why) for said, title, why in cases
+               if said == "not ok" or "# SKIP" in title.upper()]
         outcome.passed += len(cases) - len(bad) if cases else int(test["result"] == "OK")
-        outcome.failures += [f"{name}: {test['name']}: {title}" for title in bad]
+        outcome.failures += [f"{name}: {test['name']}: {title}{_in_brief(why.replace('#', ''))}"
+                             for title, why in bad]
         if test["result"] != "OK" and not bad:
-            outcome.failures.append(f"{name}: {test['name']}: {test['result']}; "
-                                    f"see {shown(log.with_suffix('.txt'))}")
+            found = _SUMMARY.search(test.get("stderr") or "")
+            why = found[0] if found else f"see {shown(log.with_suffix('.txt'))}"
+            outcome.failures.append(f"{name}: {test['name']}: {test['result']}; {why}")
     if not outcome.failures and (ran.status != 0 or not outcome.passed):
         outcome.failures.append(f"{name}: {ran.reason()}")
     return outcome
