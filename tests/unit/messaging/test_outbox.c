@@ -34,7 +34,7 @@ static PGconn *db;
 
 static tn_tx *begin(struct run *run)
 {
-    tn_tx *tx = tn__tx_open(run->pg, run->arena, TN__WRITE, tn__mono_us() + 5000000);
+    tn_tx *tx = tn__tx_open(run->pg, run->arena, TN__WRITE, tn__mono_us() + 30000000);
     tn__tx_context_set(tx, &run->origin);
     return tx;
 }
@@ -63,9 +63,9 @@ static bool run_with(tn__relay *relay, void (*fn)(struct run *run))
             .batch_max = 16,
             .batches_in_flight_max = 2,
             .queue_max = 64,
-            .lock_timeout_ms = 1000,
-            .statement_timeout_ms = 5000,
-            .connect_timeout_ms = 5000 });
+            .lock_timeout_ms = 30000,
+            .statement_timeout_ms = 30000,
+            .connect_timeout_ms = 30000 });
     tn__co_start(run.loop, body, &run);
     tn__loop_run(run.loop);
     tn__pg_close(run.pg);

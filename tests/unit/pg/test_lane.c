@@ -461,25 +461,40 @@ static void a_locked_key_is_waited_for_twice_at_most(void **state)
     PQfinish(other);
 }
 
+static const tn_query await_7 = { "await_7", "SELECT pg_advisory_xact_lock(7)" };
+
 static void touch_two(job *j)
 {
     tn_tx *tx = begin(j, TN__WRITE);
     tn_run(tx, &touch, TN_ARGS((int64_t)1));
+    tn_run(tx, &await_7, TN_NO_ARGS);
     tn_run(tx, &touch, TN_ARGS((int64_t)2));
     commit(j, tx);
 }
 
+static bool waits_for_7(void)
+{
+    return number("SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+                  " WHERE d.datname = current_database() AND locktype = 'advisory'"
+                  " AND NOT granted") == 1;
+}
+
+/* The victim is who looks for a deadlock when there is one, once, a second after it began to wait.
+ * The other one has looked by then. */
 static void the_victim_of_a_deadlock_is_run_again(void **state)
 {
     (void)state;
-    options.lock_timeout_ms = 10000;
+    options.lock_timeout_ms = 20000;
+    options.statement_timeout_ms = 20000;
     reopen();
-    sql("INSERT INTO t VALUES (1, 'a'), (2, 'b')");
+    sql("INSERT INTO t VALUES (1, 'a'), (2, 'b'); SELECT pg_advisory_lock(7)");
     PGconn *other = other_connection();
     on(other, "BEGIN; UPDATE t SET v = v || '?' WHERE id = 2");
     job *j = start(touch_two, 0), *neighbour = start(insert_row, 3);
-    run_for(100);
+    run_until(waits_for_7);
     assert_int_equal(PQsendQuery(other, "UPDATE t SET v = v || '?' WHERE id = 1; COMMIT"), 1);
+    run_for(2000);
+    sql("SELECT pg_advisory_unlock(7)");
     finish();
     assert_true(j->ok && neighbour->ok);
     assert_int_equal(number("SELECT count(*) FROM t WHERE v IN ('a?!', 'b?!', 'v3')"), 3);
