@@ -29,7 +29,7 @@ int close_fixture(void **state);
 
 void start(struct fixture *f);
 void await_up(struct fixture *f);
-/* With all done: nothing is left in its queue. */
+/* With all done: nothing is left in its queue, and nothing takes effect that hadn't. */
 void stop(struct fixture *f);
 
 /* Sends it, and waits until the broker has confirmed it. */
