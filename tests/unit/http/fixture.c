@@ -1,6 +1,8 @@
 /* The server and the client of the tests: see fixture.h. */
 #include "fixture.h"
 
+#include "pg/state.h"
+
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
@@ -124,7 +126,7 @@ static const tn__page_route pages[] = { { "/hello", render_hello, NULL } };
 
 tn_service service;
 tn__http_options options;
-int lock_timeout_ms;
+int lock_timeout_ms, patience_ms;
 
 int set_up(void **state)
 {
@@ -154,6 +156,7 @@ int set_up(void **state)
         .n_pages = 1,
     };
     lock_timeout_ms = 20000;
+    patience_ms = 20000;
     n_waiting = 0;
     return 0;
 }
@@ -202,7 +205,7 @@ static tn__pg *open_database(void)
     const char *url = getenv("TEST_DATABASE_URL");
     if (url == NULL)
         return NULL;
-    return tn__pg_open(server_loop,
+    tn__pg *pg = tn__pg_open(server_loop,
         &(tn__pg_options){
             .url = url,
             .application_name = "things",
@@ -214,6 +217,8 @@ static tn__pg *open_database(void)
             .statement_timeout_ms = 5000,
             .connect_timeout_ms = 2000,
         });
+    pg->reconnect_wait_us = (int64_t)patience_ms * 1000;
+    return pg;
 }
 
 static void on_drained(void *arg)

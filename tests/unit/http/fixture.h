@@ -33,6 +33,7 @@ extern const tn_schema thing_path_schema;
 extern tn_service service;
 extern tn__http_options options;
 extern int lock_timeout_ms; /* of its database, if it has one */
+extern int patience_ms;     /* how long a request waits for a database that is away */
 
 /* Sets both to what most tests want, with routes that need no database. */
 int set_up(void **state);

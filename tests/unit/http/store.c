@@ -326,11 +326,18 @@ int set_up_store(void **state)
     return 0;
 }
 
+static void look_at_database(void *up)
+{
+    *(bool *)up = tn__pg_up(options.pg, NULL);
+}
+
 void start_store(void)
 {
+    bool up = false;
     start_server();
     for (int i = 0; i < 500; i++) {
-        if (ask("GET", "/api/v1/parts", NULL, NULL)->status == 200)
+        on_server(look_at_database, &up);
+        if (up && ask("GET", "/api/v1/parts", NULL, NULL)->status == 200)
             return;
         usleep(10 * 1000);
     }

@@ -181,6 +181,7 @@ static void twins_side_by_side_have_one_effect(void **state)
 static const answer *begin_twin(void)
 {
     const answer *first = keep(post("/api/v1/parts", "k1", BOLT));
+    assert_int_equal(first->status, 201);
     sql("CREATE TABLE key_aside AS TABLE trunnion_idempotency; DELETE FROM trunnion_idempotency;"
         "CREATE TABLE part_aside AS SELECT id, name, size, version FROM parts; DELETE FROM parts");
     begin_other("INSERT INTO trunnion_idempotency TABLE key_aside;"

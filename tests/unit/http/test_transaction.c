@@ -145,6 +145,7 @@ static void database_that_is_away_is_503(void **state)
 {
     (void)state;
     options.limits.request_timeout_ms = 3000;
+    patience_ms = 1000;
     start_store();
     make("k1", "{\"name\":\"bolt\",\"size\":8}");
     postgres("kill");

@@ -42,6 +42,8 @@ static tn_tx *begin(struct run *run)
 static void body(void *arg)
 {
     struct run *run = arg;
+    while (!tn__pg_up(run->pg, NULL))
+        tn__co_sleep(5000);
     run->body(run);
     tn__loop_stop(run->loop);
 }
